@@ -1,0 +1,115 @@
+"""Every error that FastKafka raises on purpose.
+
+    FastKafkaError
+    ├── ConfigError            a declaration or a setting that cannot work
+    ├── BrokerUnavailableError no broker answered in time
+    ├── ClientError            the Kafka client or the broker refused something
+    │   └── ProduceError       a record was not acknowledged
+    └── RecordError            one record could not be processed
+        ├── DecodingError      its bytes do not fit the declared message
+        └── HandlerError       the handler raised
+
+Messages read ``<where>: <what is wrong, with the value>. <why>. <what to do>.``
+Data travels as attributes, so that nobody has to parse a sentence.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class FastKafkaError(Exception):
+    """Any error that FastKafka raises on purpose."""
+
+
+class ConfigError(FastKafkaError, ValueError):
+    """A declaration or a setting that cannot work; raised where it is written.
+
+    It is a `ValueError` too, which is what the original FastKafka raised.
+    """
+
+
+class BrokerUnavailableError(FastKafkaError):
+    """No broker answered in time.
+
+    Attributes:
+        bootstrap_servers: The addresses that were tried, ``host:port,host:port``.
+    """
+
+    def __init__(self, message: str, *, bootstrap_servers: str) -> None:
+        super().__init__(message)
+        self.bootstrap_servers = bootstrap_servers
+
+
+class ClientError(FastKafkaError):
+    """The Kafka client or the broker refused something.
+
+    Attributes:
+        code: Kafka's name of the error, for example ``TOPIC_AUTHORIZATION_FAILED``.
+        retriable: The client goes on trying; nothing has to be done.
+        fatal: The client cannot go on.
+    """
+
+    def __init__(
+        self, message: str, *, code: str, retriable: bool = False, fatal: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retriable = retriable
+        self.fatal = fatal
+
+
+class ProduceError(ClientError):
+    """A record was not acknowledged by the broker.
+
+    Attributes:
+        topic: Where it should have gone.
+        key: Its key, as bytes.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        topic: str,
+        key: bytes | None = None,
+        retriable: bool = False,
+        fatal: bool = False,
+    ) -> None:
+        super().__init__(message, code=code, retriable=retriable, fatal=fatal)
+        self.topic = topic
+        self.key = key
+
+
+class RecordError(FastKafkaError):
+    """One record could not be processed.
+
+    Attributes:
+        topic: The record's topic.
+        partition: Its partition.
+        offset: Its offset.
+    """
+
+    def __init__(
+        self, message: str, *, topic: str, partition: int, offset: int
+    ) -> None:
+        super().__init__(f"{topic}[{partition}]@{offset}: {message}")
+        self.topic = topic
+        self.partition = partition
+        self.offset = offset
+
+
+class DecodingError(RecordError):
+    """A record's bytes do not fit the message that its handler declares."""
+
+
+class HandlerError(RecordError):
+    """A handler raised; the handler's own exception is the ``__cause__``."""
+
+
+def did_you_mean(name: str, valid: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the nearest valid name, or nothing."""
+    nearest = difflib.get_close_matches(name, valid, n=1)
+    return f" Did you mean {nearest[0]!r}?" if nearest else ""

@@ -1,0 +1,190 @@
+"""The only seam to the outside: what the engine needs of Kafka, and no more.
+
+`librdkafka.py` implements it with confluent-kafka. A fake for tests implements the
+same three protocols; nothing above this line knows which one it talks to.
+
+Threads: the engine calls a consumer from the event loop only, and a consumer calls
+its listener on the event loop only. A producer may be called from any thread; its
+delivery callbacks come from a thread of the producer's and must not block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from fastkafka.errors import BrokerUnavailableError, ClientError, ProduceError
+from fastkafka.messages import Record
+
+Headers = Sequence[tuple[str, bytes]]
+"""Record headers in order; a name may appear more than once."""
+
+
+class TopicPartition(NamedTuple):
+    """One partition of a topic."""
+
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.partition}]"
+
+
+class Run(NamedTuple):
+    """Records of one partition in offset order, as they came in one poll."""
+
+    partition: TopicPartition
+    records: Sequence[Record]
+    size: int
+    """Bytes of the values together."""
+
+
+class ConsumerListener(Protocol):
+    """What a consumer tells the engine, always on the event loop, always in order."""
+
+    def on_assigned(self, partitions: Collection[TopicPartition]) -> None:
+        """Take over *partitions*; their records follow."""
+
+    def on_records(self, runs: Sequence[Run]) -> None:
+        """Take in what one poll brought, grouped by partition."""
+
+    async def on_revoked(self, partitions: Collection[TopicPartition]) -> None:
+        """Stop intake of *partitions* and let what is in flight end.
+
+        The consumer waits for this, but no longer than its `revoke_timeout`; then it
+        commits what was `finished` and gives the partitions up.
+        """
+
+    def on_lost(self, partitions: Collection[TopicPartition]) -> None:
+        """Forget *partitions*, which belong to another member by now."""
+
+    def on_error(self, error: ClientError) -> None:
+        """Hear of an error of the client: fatal, or lasting until it is retried."""
+
+
+class Consumer(Protocol):
+    """A member of one group, subscribed to some topics."""
+
+    async def start(self) -> None:
+        """Connect and subscribe; return before the first assignment.
+
+        Raises:
+            BrokerUnavailableError: No broker answered.
+            ClientError: The broker refused: group, topic or credentials.
+        """
+
+    def finished(self, partition: TopicPartition, offset: int) -> None:
+        """Everything below *offset* is done: commit it when it suits the client."""
+
+    def taken(self, partition: TopicPartition, records: int, size: int) -> None:
+        """*records* of *size* bytes left the engine: there is room for others."""
+
+    async def pause(self) -> None:
+        """Stop intake of every partition, but stay in the group."""
+
+    async def stop(self) -> None:
+        """Commit what is `finished`, leave the group, close the client."""
+
+
+Delivered = Callable[[Any, Any], None]
+"""Called once per record, in a thread of the producer's, with `(error, record)`.
+
+*error* is None when the broker acknowledged the record; otherwise
+`Producer.explain(error, record)` says what happened.
+"""
+
+
+class Producer(Protocol):
+    """Sends records to one cluster."""
+
+    async def start(self) -> None:
+        """Connect.
+
+        Raises:
+            BrokerUnavailableError: No broker answered.
+        """
+
+    def send(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None = None,
+        *,
+        headers: Headers | None = None,
+        partition: int = -1,
+        timestamp: int = 0,
+        delivered: Delivered,
+    ) -> None:
+        """Queue one record; never blocks and never drops.
+
+        What is above the client's own queue is kept in order until there is room.
+
+        Args:
+            partition: -1 lets Java's partitioner (murmur2) choose by the key.
+            timestamp: Milliseconds since the epoch; 0 is now.
+            delivered: Called with the outcome.
+
+        Raises:
+            ProduceError: The record can be seen to be refused: it is too large.
+        """
+
+    @property
+    def full(self) -> bool:
+        """Whether callers should wait for room before they send more."""
+
+    async def room(self) -> None:
+        """Return when the queue is no longer full."""
+
+    def wait_for_room(self) -> None:
+        """Block the calling thread, never the event loop's, until there is room."""
+
+    def explain(self, error: Any, record: Any) -> ProduceError:
+        """Translate what a `Delivered` callback was given."""
+
+    async def stop(self, timeout: float) -> int:
+        """Flush for at most *timeout* seconds and close.
+
+        Returns:
+            How many records were still not acknowledged.
+        """
+
+
+class Transport(Protocol):
+    """Makes consumers and producers for one kind of broker."""
+
+    def consumer(
+        self,
+        config: Mapping[str, Any],
+        topics: Collection[str],
+        listener: ConsumerListener,
+        *,
+        start_at: Mapping[str, str],
+        revoke_timeout: float,
+    ) -> Consumer:
+        """Make a consumer.
+
+        Args:
+            config: librdkafka's names, from `settings.consumer_config`.
+            topics: What to subscribe to.
+            listener: Who takes the records.
+            start_at: Per topic ``"earliest"``, ``"latest"`` or ``"none"``: where a
+                group that has committed nothing starts.
+            revoke_timeout: Seconds that a revoke waits for what is in flight.
+        """
+
+    def producer(self, config: Mapping[str, Any]) -> Producer:
+        """Make a producer from librdkafka's names, `settings.producer_config`."""
+
+
+__all__ = [
+    "BrokerUnavailableError",
+    "Consumer",
+    "ConsumerListener",
+    "Delivered",
+    "Headers",
+    "Producer",
+    "Record",
+    "Run",
+    "TopicPartition",
+    "Transport",
+]

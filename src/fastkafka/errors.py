@@ -2,6 +2,7 @@
 
     FastKafkaError
     ├── ConfigError            a declaration or a setting that cannot work
+    ├── NotStartedError        an app was used before its start or after its stop
     ├── BrokerUnavailableError no broker answered in time
     ├── ClientError            the Kafka client or the broker refused something
     │   └── ProduceError       a record was not acknowledged
@@ -28,6 +29,10 @@ class ConfigError(FastKafkaError, ValueError):
 
     It is a `ValueError` too, which is what the original FastKafka raised.
     """
+
+
+class NotStartedError(FastKafkaError, RuntimeError):
+    """An app was used before its start or after its stop."""
 
 
 class BrokerUnavailableError(FastKafkaError):

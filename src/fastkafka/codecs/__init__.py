@@ -1,0 +1,89 @@
+"""Bytes to objects and back, compiled once for each declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal
+
+from fastkafka.codecs import json
+from fastkafka.errors import ConfigError, did_you_mean
+
+Decoder = Callable[[bytes | None], Any]
+"""A record's raw value to the message; raises whatever says why it does not fit."""
+
+Encoder = Callable[[Any], bytes | None]
+"""A message to the record's raw value."""
+
+DecoderSpec = Literal["json"] | Callable[[bytes, Any], Any]
+EncoderSpec = Literal["json"] | Callable[[Any], bytes]
+
+_NAMES = ("json",)
+
+
+def for_decoding(spec: DecoderSpec, message: Any) -> Decoder:
+    """Compile the decoder of a handler.
+
+    Args:
+        spec: ``"json"`` or a function `(bytes, message type) -> message`, which is not
+            called for a tombstone when the message may be None.
+        message: The declared type of the message.
+
+    Raises:
+        ConfigError: There is no such decoder.
+    """
+    if spec == "json":
+        return json.decoder(message)
+    if callable(spec):
+        custom = partial(_call_custom, spec, message)
+        return json.with_tombstones(custom, message)
+    raise ConfigError(_unknown("decoder", spec))
+
+
+def for_encoding(spec: EncoderSpec, message: Any) -> Encoder:
+    """Compile the encoder of a producer.
+
+    Args:
+        spec: ``"json"`` or a function `(message) -> bytes`.
+        message: The declared type of the message; `Any` when nothing was declared.
+
+    Raises:
+        ConfigError: There is no such encoder.
+    """
+    if spec == "json":
+        return json.encoder(message)
+    if callable(spec):
+        return spec
+    raise ConfigError(_unknown("encoder", spec))
+
+
+def describe(error: Exception) -> str:
+    """Say why a message does not fit, without the values that were in it."""
+    return json.describe(error) or f"{type(error).__name__}: {error}"
+
+
+def _call_custom(
+    function: Callable[[bytes, Any], Any], message: Any, value: bytes | None
+) -> Any:
+    if value is None:
+        raise ValueError(json.TOMBSTONE)
+    return function(value, message)
+
+
+def _unknown(kind: str, spec: object) -> str:
+    hint = did_you_mean(spec, _NAMES) if isinstance(spec, str) else ""
+    return (
+        f"Unknown {kind} - {spec}.{hint} "
+        f'Pass "json" or a function; see the documentation of `{kind}=`.'
+    )
+
+
+__all__ = [
+    "Decoder",
+    "DecoderSpec",
+    "Encoder",
+    "EncoderSpec",
+    "describe",
+    "for_decoding",
+    "for_encoding",
+]

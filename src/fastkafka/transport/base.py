@@ -65,8 +65,11 @@ class ConsumerListener(Protocol):
 class Consumer(Protocol):
     """A member of one group, subscribed to some topics."""
 
-    async def start(self) -> None:
+    async def start(self) -> Collection[str]:
         """Connect and subscribe; return before the first assignment.
+
+        Returns:
+            The topics that do not exist. They are joined when somebody makes them.
 
         Raises:
             BrokerUnavailableError: No broker answered.
@@ -79,11 +82,16 @@ class Consumer(Protocol):
     def taken(self, partition: TopicPartition, records: int, size: int) -> None:
         """*records* of *size* bytes left the engine: there is room for others."""
 
-    async def pause(self) -> None:
+    def pause(self) -> None:
         """Stop intake of every partition, but stay in the group."""
 
-    async def stop(self) -> None:
-        """Commit what is `finished`, leave the group, close the client."""
+    async def stop(self, timeout: float) -> None:
+        """Commit what is `finished`, leave the group, close the client.
+
+        Args:
+            timeout: Seconds after which it is given up: the client is abandoned, and
+                what it could not commit will be read again.
+        """
 
 
 Delivered = Callable[[Any, Any], None]
@@ -97,8 +105,11 @@ Delivered = Callable[[Any, Any], None]
 class Producer(Protocol):
     """Sends records to one cluster."""
 
-    async def start(self) -> None:
+    async def start(self) -> Collection[str]:
         """Connect.
+
+        Returns:
+            The topics that do not exist.
 
         Raises:
             BrokerUnavailableError: No broker answered.
@@ -108,18 +119,22 @@ class Producer(Protocol):
         self,
         topic: str,
         value: bytes | None,
-        key: bytes | None = None,
-        *,
-        headers: Headers | None = None,
-        partition: int = -1,
-        timestamp: int = 0,
+        key: bytes | None,
+        headers: Headers | None,
+        partition: int,
+        timestamp: int,
         delivered: Delivered,
+        /,
     ) -> None:
         """Queue one record; never blocks and never drops.
 
         What is above the client's own queue is kept in order until there is room.
 
         Args:
+            topic: Where it goes.
+            value: None is a tombstone.
+            key: Records of one key go to one partition.
+            headers: Names and raw values.
             partition: -1 lets Java's partitioner (murmur2) choose by the key.
             timestamp: Milliseconds since the epoch; 0 is now.
             delivered: Called with the outcome.
@@ -172,8 +187,13 @@ class Transport(Protocol):
             revoke_timeout: Seconds that a revoke waits for what is in flight.
         """
 
-    def producer(self, config: Mapping[str, Any]) -> Producer:
-        """Make a producer from librdkafka's names, `settings.producer_config`."""
+    def producer(self, config: Mapping[str, Any], topics: Collection[str]) -> Producer:
+        """Make a producer.
+
+        Args:
+            config: librdkafka's names, from `settings.producer_config`.
+            topics: What it is known to write to.
+        """
 
 
 __all__ = [

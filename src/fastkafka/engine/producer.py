@@ -1,0 +1,226 @@
+"""A produced value to records, and who waits for their acknowledgement.
+
+Inside a handler nobody waits: the record is counted in the lane's delivery scope, and
+the input is committed only when it is acknowledged. Everywhere else an async producer
+waits itself, and a sync one, which cannot, logs what was refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial, wraps
+from types import GeneratorType, NoneType
+from typing import Any
+
+from pydantic import ValidationError
+
+from fastkafka import codecs
+from fastkafka.engine.delivery import DeliveryScope, Failure, current_outbox
+from fastkafka.errors import NotStartedError, ProduceError
+from fastkafka.messages import KafkaEvent
+from fastkafka.params import is_async
+from fastkafka.routing import ProducerRoute
+from fastkafka.transport.base import Headers, Producer
+
+logger = logging.getLogger(__name__)
+
+_Sent = tuple[bytes | None, bytes | None, Headers | None, int, int]
+"""Value, key, headers, partition (-1 is open) and timestamp (0 is now) of a record."""
+
+_SEVERAL_MESSAGES = (list, GeneratorType)
+_NOT_ONE_MESSAGE = (list, GeneratorType, KafkaEvent, NoneType)
+
+
+class Sender:
+    """Sends what one producing function returns.
+
+    Args:
+        route: The function, its topic and its encoder.
+    """
+
+    def __init__(self, route: ProducerRoute) -> None:
+        self.route = route
+        self._topic = route.topic
+        self._producer: Producer | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self, producer: Producer) -> None:
+        """Send through *producer* from now on; called on the event loop."""
+        self._producer = producer
+        self._loop = asyncio.get_running_loop()
+
+    def stop(self) -> None:
+        """Send no more."""
+        self._producer = None
+
+    def wrap(self) -> Callable[..., Any]:
+        """Return the user's function, which also sends what it returns."""
+        function = self.route.function
+        if is_async(function):
+
+            @wraps(function)
+            async def produce(*args: Any, **kwargs: Any) -> Any:
+                value = await function(*args, **kwargs)
+                await self.send_and_wait(value)
+                return value
+        else:
+
+            @wraps(function)
+            def produce(*args: Any, **kwargs: Any) -> Any:
+                value = function(*args, **kwargs)
+                self.send(value)
+                return value
+
+        return produce
+
+    def send(self, value: Any) -> None:
+        """Send without waiting for the acknowledgement.
+
+        In a worker thread it waits for room in the producer's queue. On the event loop
+        it cannot; there the lane waits before it handles the next record.
+
+        Raises:
+            NotStartedError: The app does not run.
+            ProduceError: A message cannot be encoded, or is too large.
+        """
+        producer = self._started()
+        outbox = current_outbox.get()
+        scope = None if outbox is None else outbox.scope
+        if outbox is not None and scope is not None and not scope.closed:
+            self._send_counted(value, producer, scope, outbox.index)
+            if producer.full:
+                outbox.congested, outbox.cut = producer, True
+        else:
+            unawaited = partial(self._log_refused, producer)
+            for record in self._records(value):
+                producer.send(self._topic, *record, unawaited)
+        if producer.full and not self._on_loop():
+            producer.wait_for_room()
+
+    async def send_and_wait(self, value: Any) -> None:
+        """Send, and wait for the acknowledgement where nobody else would.
+
+        Raises:
+            NotStartedError: The app does not run.
+            ProduceError: A message cannot be encoded, or the broker did not
+                acknowledge it.
+        """
+        producer = self._started()
+        if producer.full:
+            await producer.room()
+        confirm = self.route.confirm
+        outbox = current_outbox.get()
+        scope = None if outbox is None else outbox.scope
+        counted = outbox is not None and scope is not None and not scope.closed
+        if confirm is False or (counted and not confirm):
+            self.send(value)
+            return
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[list[Failure]] = loop.create_future()
+
+        def settled(failures: list[Failure]) -> None:
+            if not done.done():
+                done.set_result(failures)
+
+        own = DeliveryScope(loop, settled)
+        try:
+            self._send_counted(value, producer, own, 0)
+        finally:
+            own.close()
+        for _, error, record, refusing in await done:
+            raise refusing.explain(error, record)
+
+    def _send_counted(
+        self, value: Any, producer: Producer, scope: DeliveryScope, index: int
+    ) -> None:
+        for record in self._records(value):
+            delivered = scope.expect(index, producer)
+            try:
+                producer.send(self._topic, *record, delivered)
+            except BaseException:
+                scope.withdraw()
+                raise
+
+    def _records(self, value: Any) -> Iterable[_Sent]:
+        """Turn what the function returned into records.
+
+        Raises:
+            ProduceError: A message cannot be encoded, or a tombstone has no key.
+        """
+        if value.__class__ not in _NOT_ONE_MESSAGE:
+            return ((self._encode(value), None, None, -1, 0),)
+        if value is None:
+            return ()
+        if isinstance(value, KafkaEvent):
+            if value.message.__class__ not in _SEVERAL_MESSAGES:
+                return (self._event(value),)
+            return self._several(value.message, value)
+        return self._several(value, None)
+
+    def _several(
+        self, values: Iterable[Any], event: KafkaEvent[Any] | None
+    ) -> Iterator[_Sent]:
+        """Make one record of each value; what *event* says holds for each of them."""
+        for value in values:
+            if event is None or isinstance(value, KafkaEvent):
+                yield from self._records(value)
+            else:
+                yield self._event(dataclasses.replace(event, message=value))
+
+    def _event(self, event: KafkaEvent[Any]) -> _Sent:
+        if event.message is None and event.key is None:
+            raise ProduceError(
+                f"`{self.route.name}` returned a tombstone without a key for "
+                f"'{self._topic}'. A tombstone deletes a key: "
+                "write `KafkaEvent(None, key=...)`.",
+                code="_INVALID_ARG",
+                topic=self._topic,
+            )
+        return (
+            None if event.message is None else self._encode(event.message),
+            event.key,
+            event.headers,
+            -1 if event.partition is None else event.partition,
+            event.timestamp or 0,
+        )
+
+    def _encode(self, message: Any) -> bytes | None:
+        try:
+            return self.route.encode(message)
+        except Exception as error:  # noqa: BLE001 - whatever an encoder raises
+            declared = self.route.message
+            raise ProduceError(
+                f"`{self.route.name}` returned a `{type(message).__name__}` that "
+                f"{_does_not_fit(declared)} of '{self.route.topic}': "
+                f"{codecs.describe(error)}.",
+                code="_VALUE_SERIALIZATION",
+                topic=self.route.topic,
+            ) from (None if isinstance(error, ValidationError) else error)
+
+    def _started(self) -> Producer:
+        if self._producer is None:
+            raise NotStartedError(
+                f"`{self.route.name}` was called before the app has started or after "
+                "it has stopped. Call it in `async with app:`, in a handler, or in a "
+                "background task."
+            )
+        return self._producer
+
+    def _on_loop(self) -> bool:
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            return False
+
+    def _log_refused(self, producer: Producer, error: Any, record: Any) -> None:
+        if error is not None:
+            logger.error("%s", producer.explain(error, record))
+
+
+def _does_not_fit(declared: Any) -> str:
+    if declared is Any:
+        return "cannot be encoded as a message"
+    return f"is not the message {codecs.json.type_name(declared)}"

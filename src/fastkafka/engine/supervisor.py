@@ -1,0 +1,247 @@
+"""Start, drain, stop: the order in which an app's parts come and go.
+
+Start: producers connect, consumers join their groups, background tasks begin. Stop,
+with one deadline for all of it: background tasks end, intake stops and lanes drain,
+producers flush, offsets are committed, clients close.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastkafka.engine.consumer import GroupMember
+from fastkafka.engine.producer import Sender
+from fastkafka.errors import FastKafkaError, RecordError
+from fastkafka.params import function_name
+from fastkafka.routing import ConsumerRoute
+from fastkafka.transport.base import Producer, Transport
+
+logger = logging.getLogger(__name__)
+
+STANDBY_SECONDS = 10.0
+"""Without an assignment for so long, a member is taken for a standby."""
+
+_RESERVE = 0.2
+_MOST_RESERVED = 5.0
+"""Of a stop's time, what draining leaves for flushing, committing and closing."""
+
+BackgroundTask = Callable[[], Coroutine[Any, Any, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerGroup:
+    """Functions that share one client: same cluster, same group, same settings."""
+
+    routes: Sequence[ConsumerRoute]
+    config: Mapping[str, Any]
+    start_at: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ProducerGroup:
+    """Functions that share one client: same cluster, same settings."""
+
+    senders: Sequence[Sender]
+    config: Mapping[str, Any]
+
+
+class Supervisor:
+    """Runs everything that an app consists of, once.
+
+    Args:
+        app: Given to handlers that ask for it.
+        consumers: What to consume.
+        producers: What to produce with.
+        tasks: Background tasks, started last.
+        transport: Makes the clients.
+        revoke_timeout: Seconds that a revoke waits for what is in flight.
+    """
+
+    def __init__(
+        self,
+        app: object,
+        *,
+        consumers: Sequence[ConsumerGroup],
+        producers: Sequence[ProducerGroup],
+        tasks: Sequence[BackgroundTask],
+        transport: Transport,
+        revoke_timeout: float,
+    ) -> None:
+        self._app = app
+        self._consumer_groups = consumers
+        self._producer_groups = producers
+        self._task_functions = tasks
+        self._transport = transport
+        self._revoke_timeout = revoke_timeout
+        self._members: list[GroupMember] = []
+        self._producers: list[Producer] = []
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._draining: list[asyncio.Task[bool]] = []
+        self._stopping = False
+        self.failure: BaseException | None = None
+        """The error that ended the app."""
+        self._failed = asyncio.Event()
+
+    async def start(self) -> None:
+        """Start everything; on an error stop what was started and raise it.
+
+        Raises:
+            BrokerUnavailableError: No broker answered.
+            ClientError: A broker refused.
+        """
+        await _all(self._start_producer(group) for group in self._producer_groups)
+        await _all(self._start_member(group) for group in self._consumer_groups)
+        if self.failure is not None:
+            raise self.failure
+        for function in self._task_functions:
+            task = asyncio.ensure_future(function())
+            task.set_name(function_name(function))
+            task.add_done_callback(self._task_ended)
+            self._tasks.append(task)
+            logger.debug("Background task '%s' started", task.get_name())
+
+    async def wait_failed(self) -> BaseException:
+        """Return the error that ended the app, as soon as there is one."""
+        await self._failed.wait()
+        assert self.failure is not None
+        return self.failure
+
+    async def stop(self, timeout: float) -> None:
+        """Stop everything within *timeout* seconds.
+
+        Raises:
+            FastKafkaError: Records that were produced outside handlers, or by a
+                handler that was cut off, were still not acknowledged.
+        """
+        self._stopping = True
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        drained = deadline - min(timeout * _RESERVE, _MOST_RESERVED)
+        await self._stop_tasks(drained - loop.time())
+        await asyncio.gather(*(m.drain(drained - loop.time()) for m in self._members))
+        for group in self._producer_groups:
+            for sender in group.senders:
+                sender.stop()
+        # Outputs first: what they acknowledge may then be committed.
+        left = await asyncio.gather(
+            *(p.stop(max(0.5, deadline - loop.time())) for p in self._producers)
+        )
+        await asyncio.sleep(0)  # the last acknowledgements reach their scopes
+        await asyncio.gather(*(m.close(deadline - loop.time()) for m in self._members))
+        if sum(left):
+            raise FastKafkaError(
+                f"{sum(left)} produced records were not acknowledged by the broker "
+                f"before the stop's deadline of {timeout:g} s. They may be lost."
+            )
+
+    def fail(self, error: BaseException) -> None:
+        """End the app because of *error*: consuming stops at once; said once."""
+        if self.failure is not None:
+            return
+        self.failure = error
+        cause = error.__cause__ if isinstance(error, RecordError) else None
+        logger.error(
+            "%s The app stops. Nothing after the last committed offset is lost: it is "
+            "read again at the next start.",
+            _sentence(error),
+            exc_info=cause,
+        )
+        self._failed.set()
+        # A failed app takes in nothing more, whenever its owner gets to stop it.
+        self._draining = [
+            asyncio.ensure_future(m.drain(self._revoke_timeout)) for m in self._members
+        ]
+
+    async def _start_producer(self, group: ProducerGroup) -> None:
+        topics = {sender.route.topic for sender in group.senders}
+        producer = self._transport.producer(group.config, topics)
+        self._producers.append(producer)
+        missing = await producer.start()
+        _warn_of_missing(missing, group.config)
+        for sender in group.senders:
+            sender.start(producer)
+
+    async def _start_member(self, group: ConsumerGroup) -> None:
+        member = GroupMember(group.routes, app=self._app, failed=self.fail)
+        consumer = self._transport.consumer(
+            group.config,
+            member.topics,
+            member,
+            start_at=group.start_at,
+            revoke_timeout=self._revoke_timeout,
+        )
+        self._members.append(member)
+        missing = await member.start(consumer)
+        _warn_of_missing(missing, group.config)
+        if len(missing) < len(member.topics):
+            await self._first_assignment(member)
+
+    async def _first_assignment(self, member: GroupMember) -> None:
+        assigned = asyncio.ensure_future(member.assigned.wait())
+        failed = asyncio.ensure_future(self._failed.wait())
+        try:
+            await asyncio.wait(
+                [assigned, failed],
+                timeout=STANDBY_SECONDS,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            assigned.cancel()
+            failed.cancel()
+        if not member.assigned.is_set() and self.failure is None:
+            logger.info(
+                "No partition of %s is assigned to this worker: it stands by.",
+                ", ".join(sorted(member.topics)),
+            )
+
+    async def _stop_tasks(self, timeout: float) -> None:
+        for task in self._tasks:
+            logger.debug("Cancelling background task '%s'", task.get_name())
+            task.cancel()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=max(0.0, timeout))
+            for task in late:
+                logger.error(
+                    "Background task '%s' did not end in time.", task.get_name()
+                )
+
+    def _task_ended(self, task: asyncio.Task[Any]) -> None:
+        if task.cancelled() or task.exception() is None:
+            return
+        error = task.exception()
+        assert error is not None
+        logger.error("Background task '%s' failed.", task.get_name(), exc_info=error)
+        if self._stopping:
+            self.failure = self.failure or error
+        else:
+            self.fail(error)
+
+
+async def _all(starting: Any) -> None:
+    """Run starts side by side; let all of them end before the first error is raised."""
+    results = await asyncio.gather(*starting, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+
+
+def _warn_of_missing(topics: Collection[str], config: Mapping[str, Any]) -> None:
+    servers = config.get("bootstrap.servers")
+    for topic in sorted(topics):
+        logger.warning(
+            "Topic '%s' does not exist at %s. Create it: kafka-topics.sh "
+            "--bootstrap-server %s --create --topic %s",
+            topic,
+            servers,
+            servers,
+            topic,
+        )
+
+
+def _sentence(error: BaseException) -> str:
+    text = str(error) if isinstance(error, FastKafkaError) else repr(error)
+    return text if text.endswith(".") else f"{text}."

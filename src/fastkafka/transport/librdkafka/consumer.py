@@ -1,0 +1,569 @@
+"""The consumer's poll thread.
+
+It polls whatever handlers do, so a slow handler never leaves the group. Intake is
+bounded for each partition: a partition above its high mark first makes the thread wait
+a moment, which is all that a fast handler needs; one that stays full is paused, alone,
+until it is below its low mark. Pausing drops what librdkafka has fetched of it ahead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import groupby
+from typing import Any, cast
+
+import confluent_kafka
+from confluent_kafka import KafkaError, KafkaException, Message
+
+from fastkafka.errors import ClientError, FastKafkaError
+from fastkafka.transport.base import ConsumerListener, Record, Run, TopicPartition
+from fastkafka.transport.librdkafka.connection import (
+    REQUEST_SECONDS,
+    Connection,
+    client_error,
+    is_embedded,
+    is_refusal,
+    logger,
+    make_client,
+    missing_topics,
+)
+
+POLL_SECONDS = 0.1
+POLL_RECORDS = 1000
+HIGH_RECORDS, LOW_RECORDS = 10_000, 5_000
+HIGH_BYTES, LOW_BYTES = 16 << 20, 8 << 20
+PATIENCE_SECONDS = 0.05
+"""How long a full partition may hold up the poll thread before it is paused."""
+_NEW_PARTITIONS_SECONDS = 10.0
+
+_EMBEDDED = {
+    "group.protocol": "consumer",  # joins in milliseconds there, "classic" in seconds
+    "fetch.wait.max.ms": 10,  # its fetches wait this long even when data arrives
+    "allow.auto.create.topics": True,  # it cannot create them otherwise
+}
+_NOT_WITH_KIP_848 = (
+    "session.timeout.ms",
+    "heartbeat.interval.ms",
+    "partition.assignment.strategy",
+)
+
+
+class _Intake:
+    """What a partition has in the engine: one thread adds, the other takes away."""
+
+    __slots__ = ("bytes_in", "bytes_out", "records_in", "records_out")
+
+    def __init__(self) -> None:
+        self.records_in = self.records_out = 0
+        self.bytes_in = self.bytes_out = 0
+
+    @property
+    def full(self) -> bool:
+        return (
+            self.records_in - self.records_out > HIGH_RECORDS
+            or self.bytes_in - self.bytes_out > HIGH_BYTES
+        )
+
+    @property
+    def low(self) -> bool:
+        return (
+            self.records_in - self.records_out <= LOW_RECORDS
+            and self.bytes_in - self.bytes_out <= LOW_BYTES
+        )
+
+
+class LibrdkafkaConsumer:
+    """See `Consumer` and `Transport.consumer`."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        topics: Collection[str],
+        listener: ConsumerListener,
+        *,
+        start_at: Mapping[str, str],
+        revoke_timeout: float,
+    ) -> None:
+        self._config = dict(config)
+        self._topics = sorted(topics)
+        self._listener = listener
+        self._start_at = start_at
+        self._revoke_timeout = revoke_timeout
+        self._in_group = "group.id" in config
+        self._connection = Connection(str(config.get("bootstrap.servers", "")))
+        self._client: Any = None
+        self._loop: asyncio.AbstractEventLoop
+        self._ready: asyncio.Future[Collection[str]]
+        self._ended: asyncio.Future[None]
+        self._partitions: dict[tuple[str, int], TopicPartition] = {}
+        self._intake: dict[TopicPartition, _Intake] = {}
+        self._paused: set[TopicPartition] = set()
+        self._started_topics: set[str] = set()
+        # Written by the loop, emptied by the thread; single dict operations are atomic.
+        self._finished: dict[TopicPartition, int] = {}
+        self._stored: dict[TopicPartition, int] = {}
+        self._room = threading.Event()
+        self._no_intake = False
+        self._closing = False
+        self._commits_fail = False
+        self._unknown: set[str] = set()
+        self._look_for_partitions = 0.0
+
+    # What the engine calls, on the event loop.
+
+    async def start(self) -> Collection[str]:
+        """See `Consumer`."""
+        self._loop = asyncio.get_running_loop()
+        self._ready = self._loop.create_future()
+        self._ended = self._loop.create_future()
+        threading.Thread(
+            target=self._run, name="fastkafka-consumer", daemon=True
+        ).start()
+        return await self._ready
+
+    def finished(self, partition: TopicPartition, offset: int) -> None:
+        """See `Consumer`."""
+        self._finished[partition] = offset
+
+    def taken(self, partition: TopicPartition, records: int, size: int) -> None:
+        """See `Consumer`."""
+        intake = self._intake.get(partition)
+        if intake is not None:
+            intake.records_out += records
+            intake.bytes_out += size
+            self._room.set()
+
+    def pause(self) -> None:
+        """See `Consumer`."""
+        self._no_intake = True
+        self._room.set()
+
+    async def stop(self, timeout: float) -> None:
+        """See `Consumer`."""
+        self._closing = True
+        self._room.set()
+        if self._client is None:
+            return
+        _, late = await asyncio.wait([self._ended], timeout=max(0.1, timeout))
+        if late:
+            logger.error(
+                "The consumer did not close in %.0f s and is abandoned. "
+                "What it could not commit will be read again.",
+                timeout,
+            )
+
+    # The thread.
+
+    def _run(self) -> None:
+        try:
+            missing = self._connect()
+        except FastKafkaError as error:
+            self._tell(_set_exception, self._ready, error)
+            return
+        self._tell(_set_result, self._ready, missing)
+        try:
+            while not self._closing:
+                self._poll()
+        except KafkaException as error:
+            self._fail(client_error(error.args[0], doing="consume"))
+        except Exception as error:  # noqa: BLE001 - a thread that dies silently stalls
+            logger.exception("The poll thread failed.")
+            self._fail(
+                ClientError(
+                    f"The poll thread failed: {error!r}.", code="_FAIL", fatal=True
+                )
+            )
+        finally:
+            self._close()
+            self._tell(_set_result, self._ended, None)
+
+    def _connect(self) -> Collection[str]:
+        """Connect and subscribe; return the topics that do not exist."""
+        first = self._topics[0]
+        client = self._make_client()
+        try:
+            metadata = self._connection.wait_for_broker(client, first)
+            if is_embedded(metadata) and "group.protocol" in self._config:
+                client.close()
+                self._config.update(_EMBEDDED)
+                for name in _NOT_WITH_KIP_848:
+                    self._config.pop(name, None)
+                client = self._make_client()
+            missing = missing_topics(client, self._topics, doing="read")
+        except FastKafkaError:
+            client.close()
+            raise
+        self._connection.found()
+        self._unknown.update(missing)
+        self._client = client
+        if self._in_group:
+            client.subscribe(
+                self._topics,
+                on_assign=self._on_assign,
+                on_revoke=self._on_revoke,
+                on_lost=self._on_lost,
+            )
+        return missing
+
+    def _make_client(self) -> Any:
+        config = dict(self._config)
+        config["error_cb"] = self._on_error
+        if self._in_group:
+            config["on_commit"] = self._on_commit
+        else:
+            # The client wants a name, but never joins: partitions are assigned by hand.
+            config["group.id"] = "fastkafka-no-group"
+            config["enable.auto.commit"] = False
+        return make_client(confluent_kafka.Consumer, config)
+
+    def _poll(self) -> None:
+        """One turn: take in what is there, store what is finished."""
+        client = self._client
+        first = client.poll(POLL_SECONDS)
+        if first is not None:
+            # poll() answers at once, consume() would wait for a full house.
+            self._take_in([first, *client.consume(POLL_RECORDS - 1, 0)])
+        if self._finished:
+            self._store(client)
+        if self._paused:
+            self._resume(client)
+        if self._no_intake:
+            self._pause(client, [p for p in self._intake if p not in self._paused])
+        if not self._in_group:
+            self._assign_by_hand(client)
+        self._connection.probe(client, self._topics[0])
+
+    def _take_in(self, messages: list[Message]) -> None:
+        if any(map(Message.error, messages)):
+            messages = self._without_errors(messages)
+        if not messages:
+            return
+        by: Callable[[Message], Any] = (
+            Message.partition if len(self._topics) == 1 else _topic_and_partition
+        )
+        runs = []
+        for _, group in groupby(messages, by):
+            records = list(group)
+            size = sum(map(len, records))
+            partition = self._partition(records[0])
+            intake = self._intake.get(partition)
+            if intake is None:
+                continue  # revoked by a callback of this very poll
+            intake.records_in += len(records)
+            intake.bytes_in += size
+            runs.append(Run(partition, cast("list[Record]", records), size))
+        self._connection.found()
+        self._tell(self._listener.on_records, runs)
+        full = [r.partition for r in runs if self._intake[r.partition].full]
+        if full:
+            self._wait_for_room(full)
+
+    def _wait_for_room(self, full: list[TopicPartition]) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not self._closing and not self._no_intake:
+            self._room.clear()
+            full = [p for p in full if not self._intake[p].low]
+            if not full:
+                return
+            if not self._room.wait(deadline - time.monotonic()):
+                self._pause(self._client, full)
+                return
+
+    def _pause(self, client: Any, partitions: Iterable[TopicPartition]) -> None:
+        pausing = list(partitions)
+        if pausing:
+            client.pause([_plain(p) for p in pausing])
+            self._paused.update(pausing)
+
+    def _resume(self, client: Any) -> None:
+        if self._no_intake:
+            return
+        resuming = [p for p in self._paused if self._intake[p].low]
+        if resuming:
+            client.resume([_plain(p) for p in resuming])
+            self._paused.difference_update(resuming)
+
+    def _store(self, client: Any) -> None:
+        """Hand what is finished to the client, which commits it in its interval."""
+        offsets = self._take_finished()
+        if offsets and self._in_group:
+            client.store_offsets(offsets=_with_offsets(offsets))
+            self._stored.update(offsets)
+
+    def _take_finished(self) -> dict[TopicPartition, int]:
+        offsets = {}
+        while self._finished:
+            partition, offset = self._finished.popitem()
+            if partition in self._intake:
+                offsets[partition] = offset
+        return offsets
+
+    def _close(self) -> None:
+        try:
+            if self._finished:
+                self._store(self._client)
+            self._client.close()
+        except (KafkaException, RuntimeError) as error:
+            logger.error("The consumer did not close cleanly: %s", error)
+
+    # The client's callbacks, in the thread, inside poll, consume and close.
+
+    def _on_assign(self, client: Any, assigned: list[Any]) -> None:
+        partitions = [self._partition_of(p.topic, p.partition) for p in assigned]
+        positions = self._start_positions(client, assigned) if assigned else []
+        self._take_over(partitions)
+        if self._incremental:
+            client.incremental_assign(positions)
+        else:
+            client.assign(positions)
+        if self._no_intake:
+            self._pause(client, partitions)
+
+    def _take_over(self, partitions: Collection[TopicPartition]) -> None:
+        self._intake.update((p, _Intake()) for p in partitions)
+        self._tell(self._listener.on_assigned, partitions)
+
+    @property
+    def _incremental(self) -> bool:
+        strategy = str(self._config.get("partition.assignment.strategy", ""))
+        return (
+            self._config.get("group.protocol") == "consumer"
+            or strategy == "cooperative-sticky"
+        )
+
+    def _start_positions(self, client: Any, assigned: list[Any]) -> list[Any]:
+        """Say where each partition starts: at its commit, else where the app wants.
+
+        With "latest" a new group's start is committed at once, so that what arrives
+        while the app is down later is not skipped. A partition that appears when others
+        of its topic have been read before starts at its beginning.
+        """
+        committed: list[Any] = _retried(client.committed, assigned)
+        known = {p.topic for p in committed if p.offset >= 0} | self._started_topics
+        pinned = []
+        for partition in committed:
+            if partition.error is not None:
+                raise KafkaException(partition.error)
+            if partition.offset >= 0:
+                continue
+            start = self._start_at[partition.topic]
+            if start == "none":
+                raise KafkaException(
+                    KafkaError(
+                        KafkaError._AUTO_OFFSET_RESET,
+                        f"{partition.topic}[{partition.partition}] has no committed "
+                        'offset and `auto_offset_reset="none"`',
+                    )
+                )
+            if start == "latest" and partition.topic not in known:
+                _, end = _retried(client.get_watermark_offsets, partition)
+                partition.offset = end
+                pinned.append(partition)
+            else:
+                partition.offset = confluent_kafka.OFFSET_BEGINNING
+        self._started_topics.update(p.topic for p in committed)
+        if pinned:
+            client.commit(offsets=pinned, asynchronous=False)
+        return committed
+
+    def _on_revoke(self, client: Any, revoked: list[Any]) -> None:
+        partitions = [self._partition_of(p.topic, p.partition) for p in revoked]
+        if not partitions:
+            return
+        try:
+            waiting = asyncio.run_coroutine_threadsafe(
+                self._listener.on_revoked(partitions), self._loop
+            )
+        except RuntimeError:  # the loop is closed: the program ended without a stop
+            return
+        try:
+            waiting.result(self._revoke_timeout)
+        except (TimeoutError, concurrent.futures.CancelledError):
+            waiting.cancel()
+            logger.warning(
+                "Handlers did not end within %.0f s of a revoke; what they are doing "
+                "is not committed, and the partitions' next owner does it again: %s",
+                self._revoke_timeout,
+                ", ".join(map(str, partitions)),
+            )
+        self._commit(client, partitions)
+        self._forget(partitions)
+        if self._incremental:
+            client.incremental_unassign(revoked)
+        else:
+            client.unassign()
+
+    def _commit(self, client: Any, partitions: Collection[TopicPartition]) -> None:
+        """Commit what is finished, and wait until it is."""
+        self._stored.update(self._take_finished())
+        offsets = {p: self._stored[p] for p in partitions if p in self._stored}
+        if not offsets:
+            return
+        try:
+            client.commit(offsets=_with_offsets(offsets), asynchronous=False)
+        except KafkaException as error:
+            self._commit_failed(error.args[0])
+
+    def _on_lost(self, client: Any, lost: list[Any]) -> None:
+        partitions = [self._partition_of(p.topic, p.partition) for p in lost]
+        self._forget(partitions)
+        self._tell(self._listener.on_lost, partitions)
+
+    def _forget(self, partitions: Collection[TopicPartition]) -> None:
+        for partition in partitions:
+            self._intake.pop(partition, None)
+            self._stored.pop(partition, None)
+            self._finished.pop(partition, None)
+            self._paused.discard(partition)
+
+    def _on_commit(self, error: KafkaError | None, offsets: list[Any]) -> None:
+        for failed in [error, *(p.error for p in offsets)]:
+            if failed is not None and failed.code() != KafkaError._NO_OFFSET:
+                self._commit_failed(failed)
+                return
+        if self._commits_fail:
+            self._commits_fail = False
+            logger.warning("Commits succeed again.")
+
+    def _commit_failed(self, error: KafkaError) -> None:
+        if not self._commits_fail:
+            self._commits_fail = True
+            logger.warning(
+                "%s The offsets go with the next commit.",
+                client_error(error, doing="commit"),
+            )
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._connection.on_error(error)
+        if error.fatal():
+            self._fail(client_error(error, doing="go on"))
+
+    def _without_errors(self, messages: list[Message]) -> list[Message]:
+        records = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                records.append(message)
+            elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                self._topic_unknown(error)
+            elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+                self._fail(_gap(message))
+            elif error.fatal() or is_refusal(error):
+                self._fail(client_error(error, doing="consume"))
+            elif error.code() != KafkaError._PARTITION_EOF:
+                logger.warning("%s", client_error(error, doing="consume"))
+        return records
+
+    def _topic_unknown(self, error: KafkaError) -> None:
+        text = error.str()
+        if text not in self._unknown and not any(t in text for t in self._unknown):
+            self._unknown.add(text)
+            logger.warning("%s", client_error(error, doing="consume"))
+
+    # Small things.
+
+    def _assign_by_hand(self, client: Any) -> None:
+        """Without a group, take every partition, and those that appear later too."""
+        now = time.monotonic()
+        if now < self._look_for_partitions or not self._connection.up:
+            return
+        self._look_for_partitions = now + _NEW_PARTITIONS_SECONDS
+        added = []
+        for topic in self._topics:
+            try:
+                found = client.list_topics(topic, timeout=REQUEST_SECONDS)
+            except KafkaException:
+                self._connection.lost()
+                return
+            start = self._start_at[topic]
+            later = topic in self._started_topics
+            for number in found.topics[topic].partitions:
+                if self._partition_of(topic, number) not in self._intake:
+                    offset = (
+                        confluent_kafka.OFFSET_END
+                        if start == "latest" and not later
+                        else confluent_kafka.OFFSET_BEGINNING
+                    )
+                    added.append(confluent_kafka.TopicPartition(topic, number, offset))
+            if found.topics[topic].partitions:
+                self._started_topics.add(topic)
+        if added:
+            self._take_over([self._partition_of(p.topic, p.partition) for p in added])
+            client.incremental_assign(added)
+
+    def _partition(self, message: Message) -> TopicPartition:
+        return self._partition_of(message.topic(), message.partition())
+
+    def _partition_of(self, topic: Any, number: Any) -> TopicPartition:
+        partition = self._partitions.get((topic, number))
+        if partition is None:
+            partition = TopicPartition(topic, number)
+            self._partitions[topic, number] = partition
+        return partition
+
+    def _fail(self, error: ClientError) -> None:
+        error.fatal = True
+        self._tell(self._listener.on_error, error)
+
+    def _tell(self, function: Callable[..., None], *args: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function, *args)
+        except RuntimeError:  # the loop is closed: the program ended without a stop
+            self._closing = True
+
+
+def _retried(request: Callable[..., Any], argument: Any) -> Any:
+    """Ask again while a coordinator or a leader is on the move."""
+    deadline = time.monotonic() + 6 * REQUEST_SECONDS
+    while True:
+        try:
+            return request(argument, timeout=REQUEST_SECONDS)
+        except KafkaException as failed:
+            error: KafkaError = failed.args[0]
+            if is_refusal(error) or error.fatal() or time.monotonic() > deadline:
+                raise
+            logging.getLogger(__name__).info("Asking again: %s", error.str())
+            time.sleep(POLL_SECONDS)
+
+
+def _gap(message: Message) -> ClientError:
+    where = f"{message.topic()}[{message.partition()}]"
+    error = message.error()
+    assert error is not None
+    return ClientError(
+        f"{where}: the committed offset is not there any more: {error.str()}. "
+        "Records were deleted before this group read them. To go on, set the group's "
+        "offset with kafka-consumer-groups.sh --reset-offsets.",
+        code=error.name(),
+        fatal=True,
+    )
+
+
+def _topic_and_partition(message: Message) -> tuple[Any, Any]:
+    return message.topic(), message.partition()
+
+
+def _plain(partition: TopicPartition) -> Any:
+    return confluent_kafka.TopicPartition(partition.topic, partition.partition)
+
+
+def _with_offsets(offsets: Mapping[TopicPartition, int]) -> list[Any]:
+    return [
+        confluent_kafka.TopicPartition(p.topic, p.partition, offset)
+        for p, offset in offsets.items()
+    ]
+
+
+def _set_result(future: asyncio.Future[Any], result: Any) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _set_exception(future: asyncio.Future[Any], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)

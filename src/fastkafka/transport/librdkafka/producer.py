@@ -1,0 +1,226 @@
+"""The producer's poll thread, and a backlog for what its queue cannot take."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import confluent_kafka
+from confluent_kafka import KafkaError, KafkaException
+
+from fastkafka.errors import ProduceError
+from fastkafka.transport.base import Delivered, Headers
+from fastkafka.transport.librdkafka.connection import (
+    Connection,
+    logger,
+    make_client,
+    missing_topics,
+)
+
+POLL_SECONDS = 0.1
+
+_Queued = tuple[str, bytes | None, bytes | None, int, Delivered, int, Headers | None]
+
+
+class LibrdkafkaProducer:
+    """See `Producer`.
+
+    librdkafka refuses a record when its queue is full. Those records wait here, in
+    order, and the poll thread feeds them in as acknowledgements make room.
+    """
+
+    def __init__(self, config: Mapping[str, Any], topics: Collection[str]) -> None:
+        self._config = dict(config)
+        self._topics = sorted(topics)
+        self._connection = Connection(str(config.get("bootstrap.servers", "")))
+        self._client: Any = None
+        self._backlog: deque[_Queued] = deque()
+        self._room = threading.Condition()
+        self._waiting: list[asyncio.Future[None]] = []
+        self._loop: asyncio.AbstractEventLoop
+        self._closing = False
+        self._thread: threading.Thread | None = None
+
+    async def start(self) -> Collection[str]:
+        """See `Producer`."""
+        self._loop = asyncio.get_running_loop()
+        missing = await self._loop.run_in_executor(None, self._connect)
+        self._thread = threading.Thread(
+            target=self._run, name="fastkafka-producer", daemon=True
+        )
+        self._thread.start()
+        return missing
+
+    def _connect(self) -> Collection[str]:
+        config = self._config | {"error_cb": self._on_error}
+        client = make_client(confluent_kafka.Producer, config)
+        self._connection.wait_for_broker(client, self._topics[0])
+        missing = missing_topics(client, self._topics, doing="write to")
+        self._connection.found()
+        self._client = client
+        return missing
+
+    def send(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        headers: Headers | None,
+        partition: int,
+        timestamp: int,
+        delivered: Delivered,
+        /,
+    ) -> None:
+        """See `Producer`."""
+        if not self._backlog:
+            try:
+                if headers is None and not timestamp:
+                    self._client.produce(topic, value, key, partition, delivered)
+                else:
+                    self._client.produce(
+                        *(topic, value, key, partition, delivered),
+                        timestamp=timestamp,
+                        headers=headers,
+                    )
+            except BufferError:
+                pass
+            except KafkaException as refused:
+                raise self._error(refused.args[0], topic, key, value) from None
+            else:
+                return
+        self._backlog.append(
+            (topic, value, key, partition, delivered, timestamp, headers)
+        )
+
+    @property
+    def full(self) -> bool:
+        """See `Producer`."""
+        return bool(self._backlog)
+
+    async def room(self) -> None:
+        """See `Producer`."""
+        while self._backlog and not self._closing:
+            waiting = self._loop.create_future()
+            self._waiting.append(waiting)
+            if not self._backlog:  # it was emptied meanwhile; nobody will wake us
+                return
+            await waiting
+
+    def wait_for_room(self) -> None:
+        """See `Producer`."""
+        with self._room:
+            while self._backlog and not self._closing:
+                self._room.wait(POLL_SECONDS)
+
+    def explain(self, error: Any, record: Any) -> ProduceError:
+        """See `Producer`."""
+        return self._error(error, record.topic(), record.key(), record.value())
+
+    async def stop(self, timeout: float) -> int:
+        """See `Producer`."""
+        if self._client is None:
+            return 0
+        left = await self._loop.run_in_executor(None, self._flush, timeout)
+        self._closing = True
+        self._wake()
+        return left
+
+    def _flush(self, timeout: float) -> int:
+        deadline = time.monotonic() + timeout
+        while self._backlog and time.monotonic() < deadline:
+            time.sleep(0.01)
+        left: int = self._client.flush(max(0.0, deadline - time.monotonic()))
+        return left + len(self._backlog)
+
+    def _run(self) -> None:
+        client = self._client
+        while not self._closing:
+            client.poll(POLL_SECONDS)
+            if self._backlog:
+                self._feed(client)
+            self._connection.probe(client, self._topics[0])
+
+    def _feed(self, client: Any) -> None:
+        """Move the backlog into the client's queue, as far as there is room."""
+        while self._backlog:
+            # It leaves the backlog only when it is in the queue, so nothing overtakes.
+            topic, value, key, partition, delivered, timestamp, headers = self._backlog[
+                0
+            ]
+            try:
+                client.produce(
+                    *(topic, value, key, partition, delivered),
+                    timestamp=timestamp,
+                    headers=headers,
+                )
+            except BufferError:
+                return
+            except KafkaException as refused:
+                delivered(refused.args[0], _Refused(topic, key, value))
+            self._backlog.popleft()
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._room:
+            self._room.notify_all()
+        try:
+            self._loop.call_soon_threadsafe(self._wake_waiting)
+        except RuntimeError:  # the loop is closed: nobody waits
+            self._closing = True
+
+    def _wake_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._connection.on_error(error)
+        if error.fatal():
+            logger.critical("The producer cannot go on: %s", error.str())
+
+    def _error(
+        self, error: KafkaError, topic: str, key: bytes | None, value: bytes | None
+    ) -> ProduceError:
+        code = error.code()
+        size = len(value or b"") + len(key or b"")
+        if code in (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE):
+            why = (
+                f"the record has {size:,} bytes, which is above the limit. Raise the "
+                "topic's max.message.bytes and `max_request_size`, or send less"
+            )
+        elif code in (KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART):
+            why = (
+                f"the topic does not exist at {self._connection.bootstrap_servers}. "
+                f"Create it: kafka-topics.sh --create --topic {topic}"
+            )
+        else:
+            why = f"{error.str().rstrip('.')} ({error.name()})"
+        return ProduceError(
+            f"A record for '{topic}' was not acknowledged: {why}.",
+            code=error.name(),
+            topic=topic,
+            key=key,
+            retriable=error.retriable(),
+            fatal=error.fatal(),
+        )
+
+
+class _Refused:
+    """A record that never became a client's message."""
+
+    def __init__(self, topic: str, key: bytes | None, value: bytes | None) -> None:
+        self._topic, self._key, self._value = topic, key, value
+
+    def topic(self) -> str:
+        return self._topic
+
+    def key(self) -> bytes | None:
+        return self._key
+
+    def value(self) -> bytes | None:
+        return self._value

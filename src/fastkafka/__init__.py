@@ -12,7 +12,8 @@ from fastkafka.errors import (
     ProduceError,
     RecordError,
 )
-from fastkafka.messages import EventMetadata, KafkaEvent
+from fastkafka.messages import Depends, EventMetadata, Header, KafkaEvent, Key
+from fastkafka.router import Router
 
 __version__ = "1.0.0.dev0"
 
@@ -21,13 +22,17 @@ __all__ = [
     "ClientError",
     "ConfigError",
     "DecodingError",
+    "Depends",
     "EventMetadata",
     "FastKafka",
     "FastKafkaError",
     "HandlerError",
+    "Header",
     "KafkaEvent",
+    "Key",
     "NotStartedError",
     "ProduceError",
     "RecordError",
+    "Router",
     "__version__",
 ]

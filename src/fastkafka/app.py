@@ -6,12 +6,12 @@ import inspect
 import logging
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar, Unpack, cast
+from typing import Any, TypeVar, Unpack, cast
 
-from fastkafka import codecs, params
+from fastkafka import params
 from fastkafka import settings as client_settings
 from fastkafka.brokers import (
     BrokersSpec,
@@ -19,7 +19,6 @@ from fastkafka.brokers import (
     bootstrap_servers,
     parse_brokers,
 )
-from fastkafka.engine.producer import Sender
 from fastkafka.engine.supervisor import (
     BackgroundTask,
     ConsumerGroup,
@@ -27,17 +26,17 @@ from fastkafka.engine.supervisor import (
     Supervisor,
 )
 from fastkafka.errors import ConfigError, did_you_mean
+from fastkafka.router import Router, argument_names, check_count, check_order
 from fastkafka.routing import (
     ConsumerRoute,
+    Handler,
+    Order,
     ProducerRoute,
-    check_topic,
-    topic_from_name,
+    ProducingFunction,
 )
 from fastkafka.transport.base import Transport
 from fastkafka.transport.librdkafka import LibrdkafkaTransport
 
-P = ParamSpec("P")
-R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
@@ -45,12 +44,12 @@ Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 logger = logging.getLogger(__name__)
 
 LARGEST_BATCH = 1000
-DEFAULT_CONCURRENCY = 8
+DEFAULT_CONCURRENCY = 32
 SHUTDOWN_SECONDS = 25.0
 REVOKE_SECONDS = 10.0
 
 
-class FastKafka:
+class FastKafka(Router):
     """A Kafka service: functions that consume and functions that produce.
 
     Args:
@@ -67,7 +66,10 @@ class FastKafka:
         bootstrap_servers_id: Which of the clusters is used, unless `set_kafka_broker`
             or the command line says otherwise.
         bootstrap_servers: The address of the cluster, instead of `kafka_brokers`.
-        concurrency: How many calls of one sync function run at once; default 8.
+        order: For every function that says nothing else: "partition" (default), "key"
+            or "none"; see `Router.consumes`.
+        concurrency: For every function that says nothing else: how many keys, records
+            or sync calls are handled at once; default 32.
         shutdown_timeout: Seconds that a stop may take, everything included; default 25.
         revoke_timeout: Seconds that a revoke waits for what is being handled; default
             10. What ends later is not committed: the partition's next owner does it
@@ -95,6 +97,7 @@ class FastKafka:
         lifespan: Lifespan | None = None,
         bootstrap_servers_id: str = "localhost",
         bootstrap_servers: str | Sequence[str] | None = None,
+        order: Order = "partition",
         concurrency: int = DEFAULT_CONCURRENCY,
         shutdown_timeout: float = SHUTDOWN_SECONDS,
         revoke_timeout: float = REVOKE_SECONDS,
@@ -102,14 +105,16 @@ class FastKafka:
         **settings: Unpack[client_settings.AppSettings],
     ) -> None:
         client_settings.check(
-            settings, where="FastKafka", kind="app", also=_names(type(self).__init__)
+            settings, where="FastKafka", kind="app", also=argument_names(FastKafka)
         )
-        _check_count("concurrency", concurrency, where="FastKafka")
+        check_order(order, where="FastKafka")
+        check_count("concurrency", concurrency, where="FastKafka")
         if lifespan is not None and not callable(lifespan):
             raise ConfigError(
                 f"FastKafka: `lifespan` is {lifespan!r}. Pass a function that takes "
                 "the app and is decorated with `@asynccontextmanager`."
             )
+        super().__init__()
         self.title = title or ""
         self.description = description or ""
         self.version = version or ""
@@ -118,161 +123,21 @@ class FastKafka:
         self.lifespan = lifespan
         self.shutdown_timeout = shutdown_timeout
         self.revoke_timeout = revoke_timeout
+        self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
+        """For tests: dependencies and what is called instead of them."""
         self._brokers = parse_brokers(kafka_brokers)
         self._broker_name = bootstrap_servers_id
         self._address = _joined(bootstrap_servers)
+        self._order: Order = order
         self._concurrency = concurrency
         self._settings = cast("Mapping[str, object]", settings)
         self._transport = transport
-        self._consumers: list[ConsumerRoute] = []
-        self._senders: list[Sender] = []
         self._tasks: list[BackgroundTask] = []
         self._supervisor: Supervisor | None = None
         self._stack = AsyncExitStack()
         self._module = sys._getframe(1).f_globals.get("__name__", "")
 
-    # Declaring.
-
-    def consumes(
-        self,
-        topic: str | None = None,
-        decoder: codecs.DecoderSpec = "json",
-        *,
-        prefix: str = "on_",
-        brokers: BrokersSpec | None = None,
-        description: str | None = None,
-        concurrency: int | None = None,
-        max_batch: int | None = None,
-        **settings: Unpack[client_settings.ConsumerSettings],
-    ) -> Callable[[F], F]:
-        """Call the decorated function with every message of a topic.
-
-        The message is its first parameter that is not a special one, whatever its name:
-        a pydantic model, a `msgspec.Struct`, a dataclass, a `TypedDict`, JSON types,
-        `bytes` (untouched), or `Model | None` to receive tombstones. `list[Model]`
-        makes it a batch handler. A parameter annotated with `EventMetadata`
-        (`list[EventMetadata]` in batches) gets where the message came from, one
-        annotated with `FastKafka` the app. A sync function runs in a worker thread.
-
-        A record is committed when the function has returned *and* all that it produced
-        is acknowledged. A record that cannot be decoded, or whose function raises,
-        stops the app with its offset not committed.
-
-        Args:
-            topic: Its name; default: the function's name without *prefix*.
-            decoder: "json" or a function `(bytes, message type) -> message`.
-            prefix: What function names start with.
-            brokers: Clusters to use instead of the app's, under the same names.
-            description: For the AsyncAPI document; default: the docstring.
-            concurrency: How many calls of a sync function run at once; default: the
-                app's.
-            max_batch: The most messages that a batch handler gets at once; default:
-                `max_poll_records`, which is 100.
-            settings: Consumer settings, over the app's; see docs/settings.md.
-
-        Raises:
-            ConfigError: The declaration cannot work.
-        """
-
-        def register(function: F) -> F:
-            name = params.function_name(function)
-            client_settings.check(
-                settings, where=f"`{name}`", kind="consumer", also=_names(self.consumes)
-            )
-            own = cast("Mapping[str, object]", settings)
-            # Made once here, so that settings which contradict each other fail here.
-            client_settings.consumer_config(self._settings, own, where=f"`{name}`")
-            most = client_settings.max_poll_records(self._settings, own)
-            plan = params.plan_handler(function, FastKafka)
-            route = ConsumerRoute(
-                function=function,
-                topics=(_topic(function, topic, prefix),),
-                plan=plan,
-                decode=_named(codecs.for_decoding, decoder, plan.message, name),
-                start_at=client_settings.start_at(self._settings, own),
-                concurrency=_check_count(
-                    "concurrency", concurrency or self._concurrency, where=f"`{name}`"
-                ),
-                max_batch=_check_count(
-                    "max_batch", max_batch or most or LARGEST_BATCH, where=f"`{name}`"
-                ),
-                settings=own,
-                brokers=self._override(brokers),
-                description=description or function.__doc__,
-            )
-            self._consumers.append(route)
-            self._attach(name, function)
-            return function
-
-        return register
-
-    def produces(
-        self,
-        topic: str | None = None,
-        encoder: codecs.EncoderSpec = "json",
-        *,
-        prefix: str = "to_",
-        brokers: BrokersSpec | None = None,
-        description: str | None = None,
-        confirm: bool | None = None,
-        **settings: Unpack[client_settings.ProducerSettings],
-    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-        """Send what the decorated function returns to a topic.
-
-        Calling it runs the function, sends its value and returns that same value. The
-        value is a message; a list or a generator of them, each a record of its own; a
-        `KafkaEvent` for key, headers, partition or timestamp; or None, which sends
-        nothing.
-
-        Inside a handler the call only queues the record: the handler's input is
-        committed when the record is acknowledged. Elsewhere `await to_x(...)` waits for
-        the acknowledgement and raises `ProduceError`; a sync function cannot wait, and
-        a refused record is logged.
-
-        Args:
-            topic: Its name; default: the function's name without *prefix*.
-            encoder: "json" or a function `(message) -> bytes`.
-            prefix: What function names start with.
-            brokers: Clusters to use instead of the app's, under the same names.
-            description: For the AsyncAPI document; default: the docstring.
-            confirm: True waits for the acknowledgement inside handlers too, False
-                never waits.
-            settings: Producer settings, over the app's; see docs/settings.md.
-
-        Raises:
-            ConfigError: The declaration cannot work.
-        """
-
-        def register(function: Callable[P, R]) -> Callable[P, R]:
-            name = params.function_name(function)
-            client_settings.check(
-                settings, where=f"`{name}`", kind="producer", also=_names(self.produces)
-            )
-            own = cast("Mapping[str, object]", settings)
-            client_settings.producer_config(self._settings, own, where=f"`{name}`")
-            if confirm and not params.is_async(function):
-                raise ConfigError(
-                    f"`{name}`: `confirm=True` waits for the acknowledgement, which a "
-                    f"sync function cannot. Write `async def {name}(...)`."
-                )
-            message = params.plan_producer(function)
-            route = ProducerRoute(
-                function=function,
-                topic=_topic(function, topic, prefix),
-                message=message,
-                encode=_named(codecs.for_encoding, encoder, message, name),
-                confirm=confirm,
-                settings=own,
-                brokers=self._override(brokers),
-                description=description or function.__doc__,
-            )
-            sender = Sender(route)
-            self._senders.append(sender)
-            sending: Callable[P, R] = sender.wrap()
-            self._attach(name, sending)
-            return sending
-
-        return register
+    # Declaring; see `Router` for the decorators.
 
     def run_in_background(self) -> Callable[[F], F]:
         """Run the decorated async function, which takes no arguments, beside the app.
@@ -303,10 +168,10 @@ class FastKafka:
 
     # Asking.
 
-    def get_topics(self) -> set[str]:
-        """Return the names of all topics that the app reads or writes."""
-        consumed = {topic for route in self._consumers for topic in route.topics}
-        return consumed | {sender.route.topic for sender in self._senders}
+    @property
+    def brokers(self) -> Mapping[str, Sequence[KafkaBroker]]:
+        """The clusters by name; each is a list of bootstrap servers."""
+        return self._brokers
 
     @property
     def is_started(self) -> bool:
@@ -355,6 +220,7 @@ class FastKafka:
                 f"The app '{self.title}' runs already. Stop it before you start it."
             )
         supervisor = self._supervise()
+        self._remark()
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._lifespan())
             try:
@@ -412,6 +278,8 @@ class FastKafka:
             return
         manager = self.lifespan(self)
         if not hasattr(manager, "__aenter__"):
+            if inspect.iscoroutine(manager):
+                manager.close()  # it will never be awaited
             raise ConfigError(
                 f"FastKafka: `lifespan` returned {manager!r}, which is not an async "
                 "context manager. Decorate the function with `@asynccontextmanager`."
@@ -420,34 +288,57 @@ class FastKafka:
             yield
 
     def _supervise(self) -> Supervisor:
-        consumers: dict[Any, list[ConsumerRoute]] = {}
+        consumers: dict[Any, list[Handler]] = {}
         for route in self._consumers:
             config = self._client_config(route, client_settings.consumer_config)
             group = client_settings.group_id(route.settings, default=self.group_id)
             if group is not None:
                 config["group.id"] = group
-            consumers.setdefault(frozenset(config.items()), []).append(route)
-        producers: dict[Any, list[Sender]] = {}
-        for sender in self._senders:
-            config = self._client_config(sender.route, client_settings.producer_config)
-            producers.setdefault(frozenset(config.items()), []).append(sender)
+            key = frozenset(config.items())
+            consumers.setdefault(key, []).append(self._handler(route))
+        producers: dict[Any, list[ProducingFunction]] = {}
+        for function in self._producing:
+            config = self._client_config(
+                function.route, client_settings.producer_config
+            )
+            producers.setdefault(frozenset(config.items()), []).append(function)
+        for handlers in consumers.values():
+            _check_starts(handlers)
         return Supervisor(
             self,
             consumers=[
-                ConsumerGroup(
-                    routes=routes,
-                    config=dict(config),
-                    start_at=_starts(routes),
-                )
-                for config, routes in consumers.items()
+                ConsumerGroup(handlers=handlers, config=dict(config))
+                for config, handlers in consumers.items()
             ],
             producers=[
-                ProducerGroup(senders=senders, config=dict(config))
-                for config, senders in producers.items()
+                ProducerGroup(functions=functions, config=dict(config))
+                for config, functions in producers.items()
             ],
             tasks=self._tasks,
             transport=self._transport or LibrdkafkaTransport(),
             revoke_timeout=self.revoke_timeout,
+        )
+
+    def _remark(self) -> None:
+        """Say once what settings of old apps mean here."""
+        layers = [
+            (self._settings, route.settings)
+            for route in (*self.consumers, *self.producers)
+        ] or [(self._settings, {})]
+        said = dict.fromkeys(r for own in layers for r in client_settings.remarks(*own))
+        for remark in said:
+            logger.info("%s", remark)
+
+    def _handler(self, route: ConsumerRoute) -> Handler:
+        """Settle what a function leaves to the app."""
+        layers = self._settings, route.settings
+        most = client_settings.max_poll_records(*layers)
+        return Handler(
+            route,
+            start_at=client_settings.start_at(*layers),
+            order=route.order or self._order,
+            concurrency=route.concurrency or self._concurrency,
+            max_batch=route.max_batch or most or LARGEST_BATCH,
         )
 
     def _client_config(
@@ -472,10 +363,8 @@ class FastKafka:
     def _override(
         self, brokers: BrokersSpec | None
     ) -> Mapping[str, Sequence[KafkaBroker]] | None:
-        if brokers is None:
-            return None
-        override = parse_brokers(brokers)
-        if override.keys() != self._brokers.keys():
+        override = super()._override(brokers)
+        if override is not None and override.keys() != self._brokers.keys():
             raise ConfigError(
                 "To override application default brokers, you must define all of the "
                 f"broker options. Default defined: {set(self._brokers)}, override "
@@ -490,58 +379,20 @@ class FastKafka:
             f"{did_you_mean(name, self._brokers)}"
         )
 
-    def _attach(self, name: str, function: Callable[..., Any]) -> None:
-        """Offer a decorated function as an attribute of the app."""
-        if not hasattr(type(self), name):
-            setattr(self, name, function)
 
-
-def _names(function: Callable[..., Any]) -> Collection[str]:
-    """Return the names of a function's own arguments, for hints about misspelt ones."""
-    parameters = inspect.signature(function).parameters.values()
-    return [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
-
-
-def _starts(routes: Sequence[ConsumerRoute]) -> dict[str, str]:
-    """Return where each topic starts in a new group.
-
-    Raises:
-        ConfigError: Functions that share a group want different starts.
-    """
-    starts: dict[str, ConsumerRoute] = {}
-    for route in routes:
-        for topic in route.topics:
-            other = starts.setdefault(topic, route)
-            if other.start_at != route.start_at:
+def _check_starts(handlers: Sequence[Handler]) -> None:
+    """Refuse functions that share a group and a topic, but want different starts."""
+    first: dict[str, Handler] = {}
+    for handler in handlers:
+        for topic in handler.route.topics:
+            other = first.setdefault(topic, handler)
+            if other.start_at != handler.start_at:
                 raise ConfigError(
-                    f"`{other.name}` starts '{topic}' at {other.start_at!r} and "
-                    f"`{route.name}` at {route.start_at!r}, but they share a group, "
-                    "which has one start. Use one `auto_offset_reset` for both, or "
-                    "another `group_id` for one."
+                    f"`{other.route.name}` starts '{topic}' at {other.start_at!r} and "
+                    f"`{handler.route.name}` at {handler.start_at!r}, but they share a "
+                    "group, which has one start. Use one `auto_offset_reset` for both, "
+                    "or another `group_id` for one."
                 )
-    return {topic: route.start_at for topic, route in starts.items()}
-
-
-def _check_count(name: str, value: object, *, where: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ConfigError(f"{where}: `{name}` is {value!r}. Use a number from 1.")
-    return value
-
-
-def _topic(function: Callable[..., Any], topic: str | None, prefix: str) -> str:
-    if topic is None:
-        return topic_from_name(function, prefix)
-    return check_topic(topic, where=params.function_name(function))
-
-
-def _named(
-    make: Callable[[Any, Any], Any], spec: object, message: Any, name: str
-) -> Any:
-    """Make a codec; an error says for which function."""
-    try:
-        return make(spec, message)
-    except ConfigError as error:
-        raise ConfigError(f"`{name}`: {error}") from error
 
 
 def _joined(servers: str | Sequence[str] | None) -> str | None:

@@ -1,10 +1,13 @@
-"""What users' functions see of a record: `EventMetadata` in, `KafkaEvent` out."""
+"""What users' functions see of a record: `EventMetadata` in, `KafkaEvent` out.
+
+`Key`, `Header` and `Depends` mark parameters that the message does not fill.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 M = TypeVar("M")
 
@@ -109,3 +112,44 @@ class KafkaEvent(Generic[M]):
     headers: Sequence[tuple[str, bytes]] | None = None
     partition: int | None = None
     timestamp: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Fills a parameter with the record's key: `Annotated[str, Key()]`.
+
+    `bytes` are the raw key and `str` is its UTF-8 text; numbers, UUIDs and dates are
+    read from text, models from JSON. With `T | None` or a default, a record may have no
+    key. In a batch handler it is `Annotated[list[T], Key()]`.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Fills a parameter with a header's last value: `Annotated[str, Header("x")]`.
+
+    Types and missing headers are treated as for `Key`.
+
+    Attributes:
+        name: The header's name.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Depends:
+    """Fills a parameter with what a function returns: `Annotated[T, Depends(f)]`.
+
+    The function may be sync (it runs in a worker thread) or async; when it yields, what
+    follows the `yield` runs after the handler. Its own parameters are filled like a
+    handler's, and a parameter of the message's type gets the message. It is called once
+    for each message, however many parameters depend on it.
+
+    Attributes:
+        dependency: The function.
+        use_cache: False calls it for every parameter that depends on it.
+    """
+
+    dependency: Callable[..., Any]
+    use_cache: bool = True

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from fastkafka.codecs import for_text
 from fastkafka.errors import ConfigError
-from fastkafka.messages import EventMetadata, KafkaEvent
+from fastkafka.messages import Depends, EventMetadata, Header, KafkaEvent, Key
 
 
 class Source(Enum):
@@ -20,21 +21,51 @@ class Source(Enum):
     MESSAGE = "message"
     METADATA = "metadata"
     APP = "app"
+    KEY = "key"
+    HEADER = "header"
+    DEPENDENCY = "dependency"
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a handler and what fills it.
+    """One parameter of a function and what fills it.
 
     Attributes:
-        name: As the handler calls it.
+        name: As the function calls it.
         source: What fills it.
         keyword: It can only be passed by name.
+        header: The header's name.
+        convert: Makes the value of a key or a header.
+        optional: It has a default, which a missing key or header leaves alone.
+        dependency: What fills it, for a dependency.
     """
 
     name: str
     source: Source
     keyword: bool
+    header: str = ""
+    convert: Callable[[bytes | None], Any] | None = None
+    optional: bool = False
+    dependency: Dependency | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """A function that fills a parameter.
+
+    Attributes:
+        function: The user's.
+        parameters: What fills its own parameters.
+        use_cache: It is called once for each message.
+        is_async: It is a coroutine function or an async generator function.
+        yields: What follows its `yield` runs after the handler.
+    """
+
+    function: Callable[..., Any]
+    parameters: tuple[Parameter, ...]
+    use_cache: bool
+    is_async: bool
+    yields: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +77,6 @@ class CallPlan:
         batch: The handler takes a list of messages.
         is_async: The handler is a coroutine function.
         parameters: Those that are filled, in the handler's order.
-        message_only: The message is all it takes: it is called with nothing else.
     """
 
     message: Any
@@ -59,72 +89,126 @@ class CallPlan:
         """Whether the message is the only parameter, and may be passed by position."""
         return len(self.parameters) == 1 and not self.parameters[0].keyword
 
+    @property
+    def has_dependencies(self) -> bool:
+        """Whether something has to be called before the handler."""
+        return any(p.source is Source.DEPENDENCY for p in self.parameters)
 
-def plan_handler(function: Callable[..., Any], app_type: type) -> CallPlan:
+
+Names = Mapping[str, Any]
+"""Names that string annotations may use beside the globals of their function."""
+
+
+def plan_handler(
+    function: Callable[..., Any], app_type: type, names: Names | None = None
+) -> CallPlan:
     """Work out how to call a consuming function.
 
     Args:
         function: Sync or async; its annotations may be strings.
         app_type: Parameters of this type get the app.
+        names: The local names where it is decorated.
 
     Raises:
         ConfigError: A parameter that nobody can fill, no message or more than one, an
             annotation that is missing or cannot be resolved.
     """
     name = function_name(function)
-    hints = resolve_hints(function)
-    filled: list[Parameter] = []
-    metadata: dict[str, Any] = {}
-    message: Any = None
-    signature = inspect.signature(function).parameters.values()
-    for position, parameter in enumerate(signature):
-        annotation = hints.get(parameter.name, parameter.empty)
-        source = _source(annotation, app_type)
-        if source is None:
-            if not _must_be_filled(parameter, has_message=message is not None):
-                continue
-            _check_fillable(name, parameter, annotation, filled, app_type)
-            source, message = Source.MESSAGE, annotation
-        elif source is Source.METADATA:
-            metadata[parameter.name] = annotation
-        # After a parameter that is left to its default, only names are unambiguous.
-        by_name = parameter.kind is parameter.KEYWORD_ONLY or position != len(filled)
-        filled.append(Parameter(parameter.name, source, keyword=by_name))
-    if message is None:
+    plan = _Plan(function, app_type, names)
+    if plan.message is None:
         raise ConfigError(
             f"`{name}` takes no message. Write `async def {name}(message: MyModel)`."
         )
-    item = _list_item(message)
-    _check_metadata(name, metadata, batch=item is not None)
+    item = _list_item(plan.message)
+    batch = item is not None
     return CallPlan(
-        message=message if item is None else item,
-        batch=item is not None,
+        message=item if batch else plan.message,
+        batch=batch,
         is_async=is_async(function),
-        parameters=tuple(filled),
+        parameters=plan.parameters(batch=batch),
     )
 
 
-def plan_producer(function: Callable[..., Any]) -> Any:
+def plan_dependency(
+    depends: Depends,
+    app_type: type,
+    message: Any = None,
+    *,
+    batch: bool = False,
+    names: Names | None = None,
+    outer: tuple[Callable[..., Any], ...] = (),
+) -> Dependency:
+    """Work out how to call a dependency.
+
+    Args:
+        depends: The mark that names it.
+        app_type: Parameters of this type get the app.
+        message: The type of the handler's first parameter, a list for a batch; a
+            parameter of this type gets the message.
+        batch: The handler takes batches.
+        names: The local names where the handler is decorated.
+        outer: The dependencies that this one is nested in.
+
+    Raises:
+        ConfigError: A parameter that nobody can fill, or a dependency on itself.
+    """
+    function = depends.dependency
+    if not callable(function):
+        raise ConfigError(
+            f"`Depends({function!r})` is not given a function. "
+            "Write `Depends(function)`, without calling it."
+        )
+    if function in outer:
+        raise ConfigError(
+            f"`{function_name(function)}` depends on itself. Break the circle."
+        )
+    plan = _Plan(function, app_type, names, expects=message, outer=(*outer, function))
+    called = function if inspect.isroutine(function) else getattr(function, "__call__")  # noqa: B004, B009
+    yields_async = inspect.isasyncgenfunction(called)
+    return Dependency(
+        function=function,
+        parameters=plan.parameters(batch=batch),
+        use_cache=depends.use_cache,
+        is_async=yields_async or is_async(function),
+        yields=yields_async or inspect.isgeneratorfunction(called),
+    )
+
+
+def plan_producer(function: Callable[..., Any], names: Names | None = None) -> Any:
     """Return the type of one message that a producing function declares.
 
-    `KafkaEvent[M]`, `list[M]`, `M | None` and combinations of them all give *M*; a
-    function without a return annotation gives `Any`.
+    `KafkaEvent[M]`, `list[M]`, `M | None`, generators of *M* and combinations of them
+    all give *M*; a function without a return annotation gives `Any`.
 
     Raises:
         ConfigError: The annotation cannot be resolved.
     """
-    annotation = resolve_hints(function).get("return", Any)
-    return _produced(annotation)
+    return _produced(resolve_hints(function, names).get("return", Any))
 
 
-def resolve_hints(function: Callable[..., Any]) -> dict[str, Any]:
+def resolve_hints(
+    function: Callable[..., Any], names: Names | None = None
+) -> dict[str, Any]:
     """Return the annotations of a function, strings resolved.
+
+    Args:
+        function: Whose.
+        names: Local names, for a function that is not at the top of its module.
 
     Raises:
         ConfigError: A name in an annotation is not defined.
     """
+    routine = function
+    if not inspect.isroutine(function):
+        is_class = isinstance(function, type)
+        routine = getattr(
+            function if is_class else type(function),
+            "__init__" if is_class else "__call__",
+        )
     try:
-        return typing.get_type_hints(_innermost(function), include_extras=True)
+        return typing.get_type_hints(
+            routine, localns=dict(names or {}), include_extras=True
+        )
     except NameError as error:
         raise ConfigError(
             f"`{function_name(function)}`: an annotation names {error.name!r}, which "
@@ -152,15 +236,161 @@ def function_name(function: Callable[..., Any]) -> str:
     return getattr(function, "__name__", type(function).__name__)
 
 
-def _innermost(function: Callable[..., Any]) -> Callable[..., Any]:
-    if inspect.isroutine(function):
-        return function
-    return typing.cast(Callable[..., Any], type(function).__call__)
+_GENERATORS = ("Generator", "AsyncGenerator", "Iterator", "AsyncIterator", "Iterable")
 
 
-def _source(annotation: Any, app_type: type) -> Source | None:
+class _Plan:
+    """Reads a signature, parameter by parameter.
+
+    Args:
+        function: Whose.
+        app_type: Parameters of this type get the app.
+        names: See `resolve_hints`.
+        expects: For a dependency, the type of the message.
+        outer: The dependency itself and those around it; empty for a handler.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        app_type: type,
+        names: Names | None,
+        *,
+        expects: Any = None,
+        outer: tuple[Callable[..., Any], ...] = (),
+    ) -> None:
+        self.message: Any = expects
+        self._name = function_name(function)
+        self._app_type = app_type
+        self._names = names
+        self._outer = outer
+        self._found: list[tuple[inspect.Parameter, Any, Source, bool]] = []
+        self._message_name = ""
+        hints = resolve_hints(function, names)
+        signature = inspect.signature(function).parameters.values()
+        for position, parameter in enumerate(signature):
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                continue
+            annotation = hints.get(parameter.name, parameter.empty)
+            source = self._source(parameter, annotation)
+            if source is not None:
+                # Where something may keep its default, only names are unambiguous.
+                keyword = (
+                    parameter.kind is parameter.KEYWORD_ONLY
+                    or parameter.default is not parameter.empty
+                    or position != len(self._found)
+                )
+                self._found.append((parameter, annotation, source, keyword))
+
+    def parameters(self, *, batch: bool) -> tuple[Parameter, ...]:
+        """Return what fills each parameter, once it is known what the message is."""
+        return tuple(self._parameter(*found, batch=batch) for found in self._found)
+
+    def _source(self, parameter: inspect.Parameter, annotation: Any) -> Source | None:
+        """Return what fills a parameter; None leaves it to its default.
+
+        Raises:
+            ConfigError: Nothing can fill it, and it has no default.
+        """
+        special = _special(annotation, self._app_type)
+        if special is not None:
+            return special
+        has_default = parameter.default is not parameter.empty
+        if self._outer:
+            if self.message is not None and annotation == self.message:
+                return Source.MESSAGE
+        elif self.message is None and annotation is not parameter.empty:
+            self.message, self._message_name = annotation, parameter.name
+            return Source.MESSAGE
+        if has_default:
+            return None
+        raise ConfigError(self._unfillable(parameter.name, annotation))
+
+    def _parameter(
+        self,
+        parameter: inspect.Parameter,
+        annotation: Any,
+        source: Source,
+        keyword: bool,
+        *,
+        batch: bool,
+    ) -> Parameter:
+        name = parameter.name
+        mark = _mark(annotation)
+        if source is Source.METADATA:
+            self._check_list(name, annotation, "EventMetadata", batch)
+        if source is Source.DEPENDENCY:
+            assert isinstance(mark, Depends)
+            dependency = plan_dependency(
+                mark,
+                self._app_type,
+                self.message,
+                batch=batch,
+                names=self._names,
+                outer=self._outer,
+            )
+            return Parameter(name, source, keyword, dependency=dependency)
+        if not isinstance(mark, Key | Header):
+            return Parameter(name, source, keyword)
+        wanted = typing.get_args(annotation)[0]
+        if batch:
+            self._check_list(name, annotation, "Annotated[list[...], ...]", batch)
+            wanted = _list_item(wanted)
+        header = mark.name if isinstance(mark, Header) else ""
+        what = f"header {header!r}" if header else "key"
+        try:
+            convert = for_text(what, wanted)
+        except ConfigError as error:
+            raise ConfigError(f"`{self._name}`: {error}") from error
+        optional = parameter.default is not parameter.empty
+        return Parameter(name, source, keyword, header, convert, optional)
+
+    def _check_list(
+        self, parameter: str, annotation: Any, wanted: str, batch: bool
+    ) -> None:
+        if (_list_item(_bare(annotation)) is not None) is batch:
+            return
+        if batch and wanted == "EventMetadata":
+            wanted = "list[EventMetadata]"
+        kind = "a batch" if batch else "one message"
+        raise ConfigError(
+            f"`{self._name}`: parameter {parameter!r} must be `{wanted}`, because the "
+            f"handler takes {kind}."
+        )
+
+    def _unfillable(self, parameter: str, annotation: Any) -> str:
+        name = self._name
+        if annotation is inspect.Parameter.empty and not (self._outer or self.message):
+            return (
+                f"`{name}`: its message parameter {parameter!r} has no annotation. "
+                f"Write `async def {name}({parameter}: MyModel)`."
+            )
+        if annotation is inspect.Parameter.empty:
+            return (
+                f"`{name}`: parameter {parameter!r} has no annotation, so nothing can "
+                "fill it. Give it a default, or annotate it with `EventMetadata`."
+            )
+        taken = (
+            "it is neither the handler's message nor anything special"
+            if self._outer
+            else f"the message is {self._message_name!r} already"
+        )
+        return (
+            f"`{name}`: parameter {parameter!r} has nothing to fill it: {taken}. "
+            f"Give it a default, or annotate it with `EventMetadata` or `FastKafka`."
+        )
+
+
+def _special(annotation: Any, app_type: type) -> Source | None:
     """Return what fills a parameter by its annotation; None: it may be the message."""
-    bare = _without_none(annotation)
+    mark = _mark(annotation)
+    if isinstance(mark, Depends):
+        return Source.DEPENDENCY
+    if isinstance(mark, Key):
+        return Source.KEY
+    if isinstance(mark, Header):
+        return Source.HEADER
+    bare = _bare(annotation)
     if bare is EventMetadata or _list_item(bare) is EventMetadata:
         return Source.METADATA
     if isinstance(bare, type) and issubclass(bare, app_type):
@@ -168,15 +398,26 @@ def _source(annotation: Any, app_type: type) -> Source | None:
     return None
 
 
-def _without_none(annotation: Any) -> Any:
+def _mark(annotation: Any) -> Key | Header | Depends | None:
+    """Return the mark in an `Annotated`."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        for mark in annotation.__metadata__:
+            if isinstance(mark, Key | Header | Depends):
+                return mark
+            if isinstance(mark, type) and issubclass(mark, Key):
+                return mark()  # `Annotated[str, Key]`, without the parentheses
+    return None
+
+
+def _bare(annotation: Any) -> Any:
     """Strip `Annotated` and `None` from an annotation with a single other member."""
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:
-        return _without_none(typing.get_args(annotation)[0])
+        return _bare(typing.get_args(annotation)[0])
     if origin in (typing.Union, types.UnionType):
         others = [a for a in typing.get_args(annotation) if a is not type(None)]
         if len(others) == 1:
-            return _without_none(others[0])
+            return _bare(others[0])
     return annotation
 
 
@@ -190,67 +431,15 @@ def _list_item(annotation: Any) -> Any:
 def _produced(annotation: Any) -> Any:
     if annotation is type(None):
         return Any
-    bare = _without_none(annotation)
+    bare = _bare(annotation)
     origin = typing.get_origin(bare)
-    if bare is KafkaEvent:
-        return Any
-    if isinstance(origin, type) and issubclass(origin, KafkaEvent):
+    several = isinstance(origin, type) and (
+        origin is list
+        or issubclass(origin, KafkaEvent)
+        or (origin.__module__ == "collections.abc" and origin.__name__ in _GENERATORS)
+    )
+    if several:
         return _produced(typing.get_args(bare)[0])
-    if origin is list:
-        return _produced(typing.get_args(bare)[0])
-    if isinstance(bare, typing.TypeVar):
+    if bare is KafkaEvent or isinstance(bare, typing.TypeVar):
         return Any
     return bare
-
-
-def _must_be_filled(parameter: inspect.Parameter, *, has_message: bool) -> bool:
-    """Whether a parameter that is nothing special is the message, or an error."""
-    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-        return False
-    has_default = parameter.default is not parameter.empty
-    if has_default and parameter.annotation is parameter.empty:
-        return False
-    return not (has_message and has_default)
-
-
-def _check_fillable(
-    name: str,
-    parameter: inspect.Parameter,
-    annotation: Any,
-    filled: list[Parameter],
-    app_type: type,
-) -> None:
-    """Refuse a parameter that cannot be the message."""
-    messages = [p.name for p in filled if p.source is Source.MESSAGE]
-    if annotation is parameter.empty:
-        raise ConfigError(_unannotated(name, parameter.name, not messages))
-    if messages:
-        raise ConfigError(
-            f"`{name}`: parameter {parameter.name!r} has nothing to fill it: the "
-            f"message is {messages[0]!r} already. Give it a default, or annotate it "
-            f"with `EventMetadata` or `{app_type.__name__}`."
-        )
-
-
-def _check_metadata(name: str, metadata: dict[str, Any], *, batch: bool) -> None:
-    for parameter, annotation in metadata.items():
-        is_list = _list_item(_without_none(annotation)) is not None
-        if is_list is not batch:
-            wanted = "list[EventMetadata]" if batch else "EventMetadata"
-            kind = "a batch" if batch else "one message"
-            raise ConfigError(
-                f"`{name}`: parameter {parameter!r} must be `{wanted}`, because the "
-                f"handler takes {kind}."
-            )
-
-
-def _unannotated(name: str, parameter: str, is_first: bool) -> str:
-    if is_first:
-        return (
-            f"`{name}`: its message parameter {parameter!r} has no annotation. "
-            f"Write `async def {name}({parameter}: MyModel)`."
-        )
-    return (
-        f"`{name}`: parameter {parameter!r} has no annotation, so nothing can fill it. "
-        "Give it a default, or annotate it with `EventMetadata`."
-    )

@@ -1,29 +1,43 @@
-"""What the decorators record: one frozen route for each decorated function."""
+"""What the decorators record: one frozen route for each decorated function.
+
+A `Router` collects routes; an app is one, and includes others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import inspect
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import wraps
+from typing import Any, Literal, Protocol
 
 from fastkafka.brokers import KafkaBroker
 from fastkafka.codecs import Decoder, Encoder
-from fastkafka.errors import ConfigError
-from fastkafka.params import CallPlan, function_name
+from fastkafka.errors import ConfigError, NotStartedError
+from fastkafka.params import CallPlan, function_name, is_async
+
+Order = Literal["partition", "key", "none"]
+
+PATTERN = "^"
+"""What begins the name of a topic that is a regular expression, as in librdkafka."""
+
+_LONGEST_TOPIC = 249
 
 
 @dataclass(frozen=True, slots=True)
 class ConsumerRoute:
-    """A function that consumes.
+    """A function that consumes, as its decorator recorded it.
 
     Attributes:
         function: The user's function, untouched.
-        topics: The topics that it reads.
+        topics: The topics that it reads; one that begins with ``^`` is a pattern.
         plan: How to call it.
         decode: A record's value to its message.
-        start_at: ``"earliest"``, ``"latest"`` or ``"none"``: where a new group starts.
-        concurrency: How many sync calls may run at once.
-        max_batch: The most records of one call of a batch handler.
+        order: What is handled one after another; None is the app's.
+        concurrency: How many keys, records or sync calls are handled at once; None is
+            the app's.
+        max_batch: The most records of one call of a batch handler; None is the app's.
         settings: Client settings given to the decorator.
         brokers: Brokers by name, when the decorator overrides the app's.
         description: For the documentation.
@@ -33,9 +47,9 @@ class ConsumerRoute:
     topics: tuple[str, ...]
     plan: CallPlan
     decode: Decoder
-    start_at: str
-    concurrency: int
-    max_batch: int
+    order: Order | None = None
+    concurrency: int | None = None
+    max_batch: int | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
     brokers: Mapping[str, Sequence[KafkaBroker]] | None = None
     description: str | None = None
@@ -44,6 +58,32 @@ class ConsumerRoute:
     def name(self) -> str:
         """The function's name, as messages and logs call it."""
         return function_name(self.function)
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """A function that consumes, with everything settled: what the engine runs.
+
+    Attributes:
+        route: What the decorator recorded.
+        start_at: ``"earliest"``, ``"latest"`` or ``"none"``: where a new group starts.
+        order: What is handled one after another: a partition, a key or nothing.
+        concurrency: How many keys, records or sync calls are handled at once.
+        max_batch: The most records of one call of a batch handler.
+    """
+
+    route: ConsumerRoute
+    start_at: str
+    order: Order
+    concurrency: int
+    max_batch: int
+
+    def reads(self, topic: str) -> bool:
+        """Whether it handles the records of a topic."""
+        return any(
+            name == topic or (name.startswith(PATTERN) and re.fullmatch(name, topic))
+            for name in self.route.topics
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +115,115 @@ class ProducerRoute:
     def name(self) -> str:
         """The function's name, as messages and logs call it."""
         return function_name(self.function)
+
+
+class Sending(Protocol):
+    """What sends a producing function's values while the app runs."""
+
+    def send(self, value: Any) -> None:
+        """Send without waiting for the acknowledgement."""
+
+    async def send_and_wait(self, value: Any) -> None:
+        """Send, and wait where nobody else would."""
+
+
+class ProducingFunction:
+    """A producing function as the user calls it: it runs, and sends what it returns.
+
+    Attributes:
+        route: What the decorator recorded.
+        sender: Set while the app runs.
+        call: The function to be called; it keeps the signature of the user's.
+    """
+
+    def __init__(self, route: ProducerRoute) -> None:
+        self.route = route
+        self.sender: Sending | None = None
+        self.call = self._wrap(route.function)
+
+    def _wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        if inspect.isasyncgenfunction(function):
+
+            @wraps(function)
+            async def produce(*args: Any, **kwargs: Any) -> Any:
+                return await self._send_each_async(function(*args, **kwargs))
+        elif is_async(function):
+
+            @wraps(function)
+            async def produce(*args: Any, **kwargs: Any) -> Any:
+                value = await function(*args, **kwargs)
+                await self._started().send_and_wait(value)
+                return value
+        elif inspect.isgeneratorfunction(function):
+
+            @wraps(function)
+            def produce(*args: Any, **kwargs: Any) -> Any:
+                return self._send_each(function(*args, **kwargs))
+        else:
+
+            @wraps(function)
+            def produce(*args: Any, **kwargs: Any) -> Any:
+                value = function(*args, **kwargs)
+                self._started().send(value)
+                return value
+
+        return produce
+
+    def _send_each(self, values: Iterator[Any]) -> list[Any]:
+        """Send what a generator yields, one by one; return all of it."""
+        sent = []
+        for value in values:
+            self._started().send(value)
+            sent.append(value)
+        return sent
+
+    async def _send_each_async(self, values: AsyncIterator[Any]) -> list[Any]:
+        sent = []
+        async for value in values:
+            await self._started().send_and_wait(value)
+            sent.append(value)
+        return sent
+
+    def _started(self) -> Sending:
+        if self.sender is None:
+            raise NotStartedError(
+                f"`{self.route.name}` was called before the app has started or after "
+                "it has stopped. Call it in `async with app:`, in a handler, or in a "
+                "background task."
+            )
+        return self.sender
+
+
+def prefixed(topic: str, prefix: str) -> str:
+    """Put *prefix* before a topic, or before what a pattern matches."""
+    if topic.startswith(PATTERN):
+        return PATTERN + re.escape(prefix) + topic.removeprefix(PATTERN)
+    return prefix + topic
+
+
+def topics_of(
+    function: Callable[..., Any],
+    topic: str | Sequence[str] | re.Pattern[str] | None,
+    prefix: str,
+) -> tuple[str, ...]:
+    """Return the topics that a consuming function reads.
+
+    Raises:
+        ConfigError: A name that Kafka would not take, or a pattern with flags.
+    """
+    name = function_name(function)
+    if topic is None:
+        return (topic_from_name(function, prefix),)
+    if isinstance(topic, re.Pattern):
+        return (_pattern(topic, where=name),)
+    if isinstance(topic, str):
+        return (check_topic(topic, where=name),)
+    if not isinstance(topic, Sequence) or not topic:
+        raise ConfigError(
+            f"`{name}`: `topic` is {topic!r}. "
+            "Use a name, a list of names or a compiled pattern."
+        )
+    return tuple(dict.fromkeys(check_topic(one, where=name) for one in topic))
 
 
 def topic_from_name(function: Callable[..., Any], prefix: str) -> str:
@@ -112,4 +261,10 @@ def check_topic(name: object, *, where: str) -> str:
     return str(name)
 
 
-_LONGEST_TOPIC = 249
+def _pattern(pattern: re.Pattern[str], *, where: str) -> str:
+    if pattern.flags & ~re.UNICODE:
+        raise ConfigError(
+            f"`{where}`: the pattern {pattern.pattern!r} has flags, which the Kafka "
+            "client does not know. Write it without flags."
+        )
+    return f"{PATTERN}{pattern.pattern.removeprefix(PATTERN).removesuffix('$')}$"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
-from fastkafka.codecs import json
+from fastkafka.codecs import avro, json
 from fastkafka.errors import ConfigError, did_you_mean
 
 Decoder = Callable[[bytes | None], Any]
@@ -15,18 +15,23 @@ Decoder = Callable[[bytes | None], Any]
 Encoder = Callable[[Any], bytes | None]
 """A message to the record's raw value."""
 
-DecoderSpec = Literal["json"] | Callable[[bytes, Any], Any]
-EncoderSpec = Literal["json"] | Callable[[Any], bytes]
+DecoderSpec = Literal["json", "avro"] | Callable[[bytes, Any], Any]
+EncoderSpec = Literal["json", "avro"] | Callable[[Any], bytes]
 
-_NAMES = ("json",)
+_NAMES = ("json", "avro")
+
+
+class Unfit(ValueError):
+    """A record's key or header does not fit the parameter that asks for it."""
 
 
 def for_decoding(spec: DecoderSpec, message: Any) -> Decoder:
     """Compile the decoder of a handler.
 
     Args:
-        spec: ``"json"`` or a function `(bytes, message type) -> message`, which is not
-            called for a tombstone when the message may be None.
+        spec: ``"json"``, ``"avro"`` (schemaless, the extra `avro`), or a function
+            `(bytes, message type) -> message`, which is not called for a tombstone when
+            the message may be None.
         message: The declared type of the message.
 
     Raises:
@@ -34,6 +39,8 @@ def for_decoding(spec: DecoderSpec, message: Any) -> Decoder:
     """
     if spec == "json":
         return json.decoder(message)
+    if spec == "avro":
+        return avro.decoder(message)
     if callable(spec):
         custom = partial(_call_custom, spec, message)
         return json.with_tombstones(custom, message)
@@ -44,7 +51,7 @@ def for_encoding(spec: EncoderSpec, message: Any) -> Encoder:
     """Compile the encoder of a producer.
 
     Args:
-        spec: ``"json"`` or a function `(message) -> bytes`.
+        spec: ``"json"``, ``"avro"`` or a function `(message) -> bytes`.
         message: The declared type of the message; `Any` when nothing was declared.
 
     Raises:
@@ -52,6 +59,8 @@ def for_encoding(spec: EncoderSpec, message: Any) -> Encoder:
     """
     if spec == "json":
         return json.encoder(message)
+    if spec == "avro":
+        return avro.encoder(message)
     if callable(spec):
         return spec
     raise ConfigError(_unknown("encoder", spec))
@@ -59,7 +68,34 @@ def for_encoding(spec: EncoderSpec, message: Any) -> Encoder:
 
 def describe(error: Exception) -> str:
     """Say why a message does not fit, without the values that were in it."""
+    if type(error) in (ValueError, Unfit):
+        return str(error)
     return json.describe(error) or f"{type(error).__name__}: {error}"
+
+
+def for_text(what: str, wanted: Any) -> Callable[[bytes | None], Any]:
+    """Compile the conversion of a key or a header.
+
+    Args:
+        what: ``"key"`` or ``"header 'x'"``, for errors.
+        wanted: The declared type; see `messages.Key`.
+
+    Returns:
+        A function that raises `Unfit` when the bytes do not fit.
+
+    Raises:
+        ConfigError: Nothing can convert to this type.
+    """
+    convert = json.text_decoder(wanted)
+
+    def read(raw: bytes | None) -> Any:
+        try:
+            return convert(raw)
+        except Exception as error:  # noqa: BLE001 - whatever a type's validators raise
+            why = f"there is no {what}" if raw is None else f"{what}: {describe(error)}"
+            raise Unfit(why) from None
+
+    return read
 
 
 def _call_custom(
@@ -74,7 +110,7 @@ def _unknown(kind: str, spec: object) -> str:
     hint = did_you_mean(spec, _NAMES) if isinstance(spec, str) else ""
     return (
         f"Unknown {kind} - {spec}.{hint} "
-        f'Pass "json" or a function; see the documentation of `{kind}=`.'
+        f'Pass "json", "avro" or a function; see the documentation of `{kind}=`.'
     )
 
 
@@ -83,7 +119,9 @@ __all__ = [
     "DecoderSpec",
     "Encoder",
     "EncoderSpec",
+    "Unfit",
     "describe",
     "for_decoding",
     "for_encoding",
+    "for_text",
 ]

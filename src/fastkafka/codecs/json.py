@@ -81,8 +81,7 @@ def describe(error: Exception) -> str | None:
         for item in found[:_MOST_ERRORS]:
             if item["type"] == "json_type":
                 return TOMBSTONE
-            said = item["msg"][0].lower() + item["msg"][1:]
-            sentences.append(f"{said}{_where(item['loc'])}")
+            sentences.append(f"{_lowered(item['msg'])}{_where(item['loc'])}")
         if len(found) > _MOST_ERRORS:
             sentences.append(f"and {len(found) - _MOST_ERRORS} more")
         return "; ".join(sentences)
@@ -90,11 +89,32 @@ def describe(error: Exception) -> str | None:
         return str(error)
     msgspec = sys.modules.get("msgspec")
     if msgspec is not None and isinstance(error, msgspec.MsgspecError):
-        said = str(error)
-        return said[:1].lower() + said[1:]
-    if isinstance(error, TypeError) and "bytes-like object is required" in str(error):
+        return _lowered(str(error))
+    said = str(error)
+    if said == TOMBSTONE or "a bytes-like object is required, not 'NoneType'" in said:
         return TOMBSTONE
     return None
+
+
+def text_decoder(wanted: Any) -> Callable[[bytes | None], Any]:
+    """Compile the conversion of a key or a header.
+
+    `bytes` and `str` are taken as they are; numbers, UUIDs and dates are read from
+    text, everything else from JSON.
+
+    Raises:
+        ConfigError: pydantic cannot read this type.
+    """
+    members = _members(wanted) - {type(None)}
+    if members == {bytes}:
+        return with_tombstones(_untouched, wanted)
+    if members == {str}:
+        return with_tombstones(lambda raw: str(raw, "utf-8"), wanted)
+    adapter = _adapter(wanted)
+    if _is_scalar(adapter):
+        validate: Any = adapter.validator.validate_strings
+        return with_tombstones(lambda raw: validate(str(raw, "utf-8")), wanted)
+    return with_tombstones(adapter.validator.validate_json, wanted)
 
 
 def with_tombstones(
@@ -184,6 +204,12 @@ def _adapter(message: Any) -> TypeAdapter[Any]:
     return adapter
 
 
+def _is_scalar(adapter: TypeAdapter[Any]) -> bool:
+    schema = adapter.json_schema()
+    kinds = {s.get("type") for s in schema.get("anyOf", [schema])} - {"null"}
+    return kinds <= {"string", "integer", "number", "boolean"} and bool(kinds)
+
+
 def type_name(annotation: Any) -> str:
     """Write a type as a user would."""
     if isinstance(annotation, type) and not typing.get_args(annotation):
@@ -220,6 +246,13 @@ def _members(message: Any) -> set[Any]:
         return {type(None) if message is None else message}
     except TypeError:  # an unhashable annotation is nobody's union
         return set()
+
+
+def _lowered(sentence: str) -> str:
+    """Begin a sentence small, unless it begins with an acronym."""
+    if sentence[1:2].isupper():
+        return sentence
+    return sentence[:1].lower() + sentence[1:]
 
 
 def _where(location: tuple[int | str, ...]) -> str:

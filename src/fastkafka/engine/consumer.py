@@ -2,10 +2,10 @@
 
 1. The transport's poll thread brings runs of records, one partition each, to
    `GroupMember.on_records`, on the event loop.
-2. Dispatch: an `Assignment` puts each run into a lane of every function that reads the
-   partition.
-3. The lane (lanes.py) decodes and handles, slice by slice, and settles the slice's
-   deliveries (delivery.py).
+2. Dispatch: the partition's `Assignment` puts each run into the pool of every function
+   that reads it.
+3. A lane of the pool (lanes.py) decodes and handles, slice by slice, and settles the
+   slice's deliveries (delivery.py).
 4. `Assignment.finished` moves the offset tracker (offsets.py); what is contiguous goes
    to the transport, which commits it.
 
@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
-from fastkafka.engine.lanes import Lane
+from fastkafka.engine.lanes import Pool
 from fastkafka.engine.offsets import OffsetTracker
-from fastkafka.errors import ClientError, FastKafkaError, RecordError
-from fastkafka.routing import ConsumerRoute
+from fastkafka.errors import ClientError, RecordError
+from fastkafka.routing import Handler
 from fastkafka.transport.base import Consumer, Run, TopicPartition
 
 logger = logging.getLogger(__name__)
@@ -32,77 +33,87 @@ logger = logging.getLogger(__name__)
 CUT_SECONDS = 0.5
 """How long a slice may go on before what is done in it is finished (and committed)."""
 
+_CANCEL_SECONDS = 1.0
+"""How long a cancelled handler may clean up."""
+
 
 class Assignment:
-    """One partition while it is ours: its lanes and its offsets.
+    """One partition while it is ours: its offsets and what is in flight.
 
     Args:
         partition: Which one.
         member: Whose.
-        after: Lanes of an earlier assignment of it that have not ended, by function.
+        pools: The lanes of each function that reads it.
     """
 
     def __init__(
-        self,
-        partition: TopicPartition,
-        member: GroupMember,
-        after: Sequence[asyncio.Task[None]],
+        self, partition: TopicPartition, member: GroupMember, pools: Sequence[Pool]
     ) -> None:
-        self._partition = partition
-        self._member = member
-        routes = member.routes_of(partition.topic)
-        self._offsets = OffsetTracker(len(routes))
-        self._holders: dict[int, int] = {}
+        self.partition = partition
         self.live = True
-        self.lanes = [
-            Lane(
-                number,
-                route,
-                partition,
-                self,
-                app=member.app,
-                threads=member.threads,
-                after=after[number] if after else None,
-            )
-            for number, route in enumerate(routes)
-        ]
+        """What finishes may be committed: the partition is still ours."""
+        self.stopping = False
+        self.offsets = OffsetTracker(len(pools))
+        self.idle = asyncio.Event()
+        """Set while no slice of it is in flight."""
+        self.idle.set()
+        self._member = member
+        self._pools = pools
+        self._in_flight = 0
+        self._taken = [(0, 0)] * len(pools)
+        self._given_back = (0, 0)
 
     def dispatch(self, run: Run) -> None:
-        """Hand a run to every lane."""
-        first, last = run.records[0].offset(), run.records[-1].offset()
-        start = self._offsets.arrive(first, last + 1)
-        if len(self.lanes) > 1:
-            self._holders[first] = len(self.lanes)
-        for lane in self.lanes:
-            lane.put(run, start)
+        """Hand a run to the lanes of every function."""
+        if self.stopping:
+            return
+        records = run.records
+        start = self.offsets.arrive(records[0].offset(), records[-1].offset() + 1)
+        for handler, pool in enumerate(self._pools):
+            pool.put(self, handler, run, start)
 
     def stop(self) -> None:
-        """Take in no more; let the lanes end after their current record."""
-        for lane in self.lanes:
-            lane.stop()
+        """Handle nothing but what is being handled."""
+        self.stopping = True
+        for pool in self._pools:
+            pool.cut()
 
-    # What the lanes tell.
+    # What the lanes tell; see `LaneOwner`.
+
+    def entered(self) -> None:
+        """A slice was begun."""
+        self._in_flight += 1
+        self.idle.clear()
+
+    def left(self) -> None:
+        """A slice is settled."""
+        self._in_flight -= 1
+        if not self._in_flight:
+            self.idle.set()
 
     def finished(self, handler: int, start: int, end: int) -> None:
-        """See `LaneOwner`; hands the contiguous offset to the transport."""
-        if self._offsets.finish(handler, start, end) and self.live:
-            committable = self._offsets.committable
+        """Hand the offset that is contiguous now to the transport."""
+        if self.offsets.finish(handler, start, end) and self.live:
+            committable = self.offsets.committable
             assert committable is not None
-            self._member.consumer.finished(self._partition, committable)
+            self._member.consumer.finished(self.partition, committable)
 
-    def taken(self, run: Run) -> None:
-        """See `LaneOwner`."""
-        if self._holders:
-            first = run.records[0].offset()
-            self._holders[first] -= 1
-            if self._holders[first]:
-                return
-            del self._holders[first]
-        if self.live:
-            self._member.consumer.taken(self._partition, len(run.records), run.size)
+    def taken(self, handler: int, records: int, size: int) -> None:
+        """Give back the room of what the slowest function has taken."""
+        if not self.live:
+            return
+        if len(self._pools) > 1:
+            before = self._taken[handler]
+            self._taken[handler] = (before[0] + records, before[1] + size)
+            slowest = min(self._taken)
+            records = slowest[0] - self._given_back[0]
+            size = slowest[1] - self._given_back[1]
+            self._given_back = slowest
+        self._member.consumer.taken(self.partition, records, size)
 
     def failed(self, error: RecordError) -> None:
-        """See `LaneOwner`."""
+        """End the app, unless the record is another member's by now."""
+        self.stop()
         if self.live:
             self._member.failed(error)
         else:
@@ -117,51 +128,47 @@ class GroupMember:
     """One member of a consumer group: what comes in, and who handles it.
 
     Args:
-        routes: The functions that it serves.
+        handlers: The functions that it serves.
         app: Given to handlers that ask for it.
         failed: Told of an error that ends the app.
     """
 
     def __init__(
         self,
-        routes: Sequence[ConsumerRoute],
+        handlers: Sequence[Handler],
         *,
         app: object,
-        failed: Callable[[FastKafkaError], None],
+        failed: Callable[[BaseException], None],
     ) -> None:
-        self.app = app
         self.failed = failed
         self.consumer: Consumer
         self.assigned = asyncio.Event()
         """Set with the first assignment."""
-        self._routes: dict[str, list[ConsumerRoute]] = {}
-        for route in routes:
-            for topic in route.topics:
-                self._routes.setdefault(topic, []).append(route)
-        sync = [r.concurrency for r in routes if not r.plan.is_async]
-        self.threads = (
+        self.revoking: set[TopicPartition] = set()
+        """What is being given up, as soon as its handlers have ended."""
+        sync = [h.concurrency for h in handlers if not h.route.plan.is_async]
+        self._threads = (
             ThreadPoolExecutor(sum(sync), thread_name_prefix="fastkafka-handler")
             if sync
             else None
         )
+        self._pools = [
+            Pool(handler, app=app, threads=self._threads, broke=failed)
+            for handler in handlers
+        ]
         self._assignments: dict[TopicPartition, Assignment] = {}
-        self._ending: dict[TopicPartition, list[asyncio.Task[None]]] = {}
         self._stopping = False
         self._ticker: asyncio.Task[None] | None = None
 
     @property
     def topics(self) -> Collection[str]:
         """What it subscribes to."""
-        return self._routes.keys()
+        return {topic for pool in self._pools for topic in pool.route.topics}
 
     @property
-    def partitions(self) -> Collection[TopicPartition]:
+    def assignments(self) -> Collection[Assignment]:
         """What is assigned to it now."""
-        return self._assignments.keys()
-
-    def routes_of(self, topic: str) -> Sequence[ConsumerRoute]:
-        """Return the functions that read a topic."""
-        return self._routes[topic]
+        return self._assignments.values()
 
     async def start(self, consumer: Consumer) -> Collection[str]:
         """Join the group.
@@ -177,79 +184,73 @@ class GroupMember:
         self._ticker = asyncio.create_task(self._cut_long_slices())
         return await consumer.start()
 
-    async def drain(self, timeout: float) -> bool:
+    async def drain(self, timeout: float) -> None:
         """Take in no more and let what is in flight end.
 
         Args:
             timeout: Seconds after which handlers are cancelled. What they were
                 handling is not committed.
-
-        Returns:
-            Whether everything ended by itself.
         """
         self._stopping = True
         self.consumer.pause()
-        for assignment in self._assignments.values():
-            assignment.stop()
-        lanes = self._lane_tasks()
-        late = await _ended(lanes, timeout)
-        for lane in late:
+        if await self._all_idle(self._assignments.values(), timeout):
+            return
+        for busy in [busy for pool in self._pools for busy in pool.busy()]:
             logger.error(
                 "%s did not end in time and was cut off. "
                 "Its record is not committed and will be read again.",
-                lane.get_name(),
+                busy,
             )
-            lane.cancel()
-        # A cancelled handler may still have something to clean up, but not for ever.
-        await _ended(late, timeout=1.0)
-        return not late
+        await self._cancel_lanes()
 
     async def close(self, timeout: float) -> None:
         """Commit and leave the group; see `Consumer.stop`."""
         await self.consumer.stop(timeout)
         if self._ticker is not None:
             self._ticker.cancel()
-        for lane in self._lane_tasks():
-            lane.cancel()
-        if self.threads is not None:
-            self.threads.shutdown(wait=False, cancel_futures=True)
+        await self._cancel_lanes()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
 
-    # What the transport tells.
+    # What the transport tells; see `ConsumerListener`.
 
     def on_assigned(self, partitions: Collection[TopicPartition]) -> None:
-        """See `ConsumerListener`."""
-        for partition in partitions:
-            ending = self._ending.pop(partition, [])
-            self._assignments[partition] = Assignment(partition, self, ending)
+        """Make an assignment of each partition."""
+        with self._ends_the_app():
+            for partition in partitions:
+                self._assignments[partition] = Assignment(
+                    partition,
+                    self,
+                    [p for p in self._pools if p.handler.reads(partition.topic)],
+                )
         self.assigned.set()
         if partitions:
             logger.info("Assigned: %s", _names(partitions))
 
     def on_records(self, runs: Sequence[Run]) -> None:
-        """See `ConsumerListener`."""
+        """Dispatch what one poll brought."""
         if self._stopping:
             return
-        for run in runs:
-            assignment = self._assignments.get(run.partition)
-            if assignment is not None:
-                assignment.dispatch(run)
+        with self._ends_the_app():
+            for run in runs:
+                assignment = self._assignments.get(run.partition)
+                if assignment is not None:
+                    assignment.dispatch(run)
 
     async def on_revoked(self, partitions: Collection[TopicPartition]) -> None:
-        """See `ConsumerListener`."""
+        """Wait for what is in flight, then let the partitions go."""
         revoked = [self._assignments[p] for p in partitions if p in self._assignments]
-        for assignment in revoked:
-            assignment.stop()
-        lanes = [lane.task for a in revoked for lane in a.lanes]
+        self.revoking.update(partitions)
         try:
-            if lanes:
-                await asyncio.wait(lanes)
+            await self._all_idle(revoked, timeout=None)
         finally:
             self._release(partitions)
+            self.revoking.difference_update(partitions)
         if partitions and not self._stopping:
             logger.info("Revoked: %s", _names(partitions))
 
     def on_lost(self, partitions: Collection[TopicPartition]) -> None:
-        """See `ConsumerListener`."""
+        """Forget the partitions at once."""
         self._release(partitions)
         logger.warning(
             "Lost: %s. The group went on without this member; "
@@ -258,40 +259,50 @@ class GroupMember:
         )
 
     def on_error(self, error: ClientError) -> None:
-        """See `ConsumerListener`."""
+        """End the app."""
         self.failed(error)
 
     def _release(self, partitions: Collection[TopicPartition]) -> None:
         for partition in partitions:
             assignment = self._assignments.pop(partition, None)
-            if assignment is None:
-                continue
-            assignment.live = False
-            assignment.stop()
-            ending = [lane.task for lane in assignment.lanes]
-            if not all(task.done() for task in ending):
-                self._ending[partition] = ending
+            if assignment is not None:
+                assignment.live = False
+                assignment.stop()
 
-    def _lane_tasks(self) -> list[asyncio.Task[None]]:
-        mine = [lane.task for a in self._assignments.values() for lane in a.lanes]
-        return mine + [task for tasks in self._ending.values() for task in tasks]
+    @contextmanager
+    def _ends_the_app(self) -> Iterator[None]:
+        """What breaks in here would otherwise stall a partition silently."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - handed to the supervisor whole
+            self.failed(error)
+
+    async def _all_idle(
+        self, assignments: Collection[Assignment], timeout: float | None
+    ) -> bool:
+        """Stop assignments and wait until nothing of them is in flight."""
+        for assignment in assignments:
+            assignment.stop()
+        waits = [asyncio.ensure_future(a.idle.wait()) for a in assignments]
+        if not waits:
+            return True
+        try:
+            _, late = await asyncio.wait(waits, timeout=timeout)
+            return not late
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _cancel_lanes(self) -> None:
+        tasks = [task for pool in self._pools for task in pool.cancel()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=_CANCEL_SECONDS)
 
     async def _cut_long_slices(self) -> None:
         while True:
             await asyncio.sleep(CUT_SECONDS)
-            for assignment in self._assignments.values():
-                for lane in assignment.lanes:
-                    lane.cut()
-
-
-async def _ended(
-    tasks: Collection[asyncio.Task[None]], timeout: float
-) -> set[asyncio.Task[None]]:
-    """Wait for tasks; return those that did not end in time."""
-    if not tasks:
-        return set()
-    _, late = await asyncio.wait(tasks, timeout=max(0.0, timeout))
-    return late
+            for pool in self._pools:
+                pool.cut()
 
 
 def _names(partitions: Collection[TopicPartition]) -> str:

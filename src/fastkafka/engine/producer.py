@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial, wraps
+from collections.abc import Iterable, Iterator
+from functools import partial
 from types import GeneratorType, NoneType
 from typing import Any
 
@@ -19,9 +19,8 @@ from pydantic import ValidationError
 
 from fastkafka import codecs
 from fastkafka.engine.delivery import DeliveryScope, Failure, current_outbox
-from fastkafka.errors import NotStartedError, ProduceError
+from fastkafka.errors import ProduceError
 from fastkafka.messages import KafkaEvent
-from fastkafka.params import is_async
 from fastkafka.routing import ProducerRoute
 from fastkafka.transport.base import Headers, Producer
 
@@ -35,46 +34,18 @@ _NOT_ONE_MESSAGE = (list, GeneratorType, KafkaEvent, NoneType)
 
 
 class Sender:
-    """Sends what one producing function returns.
+    """Sends what one producing function returns; made on the event loop.
 
     Args:
         route: The function, its topic and its encoder.
+        producer: Through what.
     """
 
-    def __init__(self, route: ProducerRoute) -> None:
+    def __init__(self, route: ProducerRoute, producer: Producer) -> None:
         self.route = route
         self._topic = route.topic
-        self._producer: Producer | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def start(self, producer: Producer) -> None:
-        """Send through *producer* from now on; called on the event loop."""
         self._producer = producer
         self._loop = asyncio.get_running_loop()
-
-    def stop(self) -> None:
-        """Send no more."""
-        self._producer = None
-
-    def wrap(self) -> Callable[..., Any]:
-        """Return the user's function, which also sends what it returns."""
-        function = self.route.function
-        if is_async(function):
-
-            @wraps(function)
-            async def produce(*args: Any, **kwargs: Any) -> Any:
-                value = await function(*args, **kwargs)
-                await self.send_and_wait(value)
-                return value
-        else:
-
-            @wraps(function)
-            def produce(*args: Any, **kwargs: Any) -> Any:
-                value = function(*args, **kwargs)
-                self.send(value)
-                return value
-
-        return produce
 
     def send(self, value: Any) -> None:
         """Send without waiting for the acknowledgement.
@@ -83,10 +54,9 @@ class Sender:
         it cannot; there the lane waits before it handles the next record.
 
         Raises:
-            NotStartedError: The app does not run.
             ProduceError: A message cannot be encoded, or is too large.
         """
-        producer = self._started()
+        producer = self._producer
         outbox = current_outbox.get()
         scope = None if outbox is None else outbox.scope
         if outbox is not None and scope is not None and not scope.closed:
@@ -104,11 +74,10 @@ class Sender:
         """Send, and wait for the acknowledgement where nobody else would.
 
         Raises:
-            NotStartedError: The app does not run.
             ProduceError: A message cannot be encoded, or the broker did not
                 acknowledge it.
         """
-        producer = self._started()
+        producer = self._producer
         if producer.full:
             await producer.room()
         confirm = self.route.confirm
@@ -199,15 +168,6 @@ class Sender:
                 code="_VALUE_SERIALIZATION",
                 topic=self.route.topic,
             ) from (None if isinstance(error, ValidationError) else error)
-
-    def _started(self) -> Producer:
-        if self._producer is None:
-            raise NotStartedError(
-                f"`{self.route.name}` was called before the app has started or after "
-                "it has stopped. Call it in `async with app:`, in a handler, or in a "
-                "background task."
-            )
-        return self._producer
 
     def _on_loop(self) -> bool:
         try:

@@ -15,9 +15,9 @@ from typing import Any
 
 from fastkafka.engine.consumer import GroupMember
 from fastkafka.engine.producer import Sender
-from fastkafka.errors import FastKafkaError, RecordError
+from fastkafka.errors import FastKafkaError
 from fastkafka.params import function_name
-from fastkafka.routing import ConsumerRoute
+from fastkafka.routing import Handler, ProducingFunction
 from fastkafka.transport.base import Producer, Transport
 
 logger = logging.getLogger(__name__)
@@ -36,16 +36,15 @@ BackgroundTask = Callable[[], Coroutine[Any, Any, object]]
 class ConsumerGroup:
     """Functions that share one client: same cluster, same group, same settings."""
 
-    routes: Sequence[ConsumerRoute]
+    handlers: Sequence[Handler]
     config: Mapping[str, Any]
-    start_at: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class ProducerGroup:
     """Functions that share one client: same cluster, same settings."""
 
-    senders: Sequence[Sender]
+    functions: Sequence[ProducingFunction]
     config: Mapping[str, Any]
 
 
@@ -77,10 +76,11 @@ class Supervisor:
         self._task_functions = tasks
         self._transport = transport
         self._revoke_timeout = revoke_timeout
-        self._members: list[GroupMember] = []
+        self.members: list[GroupMember] = []
+        """What consumes, one for each client."""
         self._producers: list[Producer] = []
         self._tasks: list[asyncio.Task[Any]] = []
-        self._draining: list[asyncio.Task[bool]] = []
+        self._draining: list[asyncio.Task[None]] = []
         self._stopping = False
         self.failure: BaseException | None = None
         """The error that ended the app."""
@@ -122,16 +122,16 @@ class Supervisor:
         deadline = loop.time() + timeout
         drained = deadline - min(timeout * _RESERVE, _MOST_RESERVED)
         await self._stop_tasks(drained - loop.time())
-        await asyncio.gather(*(m.drain(drained - loop.time()) for m in self._members))
+        await asyncio.gather(*(m.drain(drained - loop.time()) for m in self.members))
         for group in self._producer_groups:
-            for sender in group.senders:
-                sender.stop()
+            for function in group.functions:
+                function.sender = None
         # Outputs first: what they acknowledge may then be committed.
         left = await asyncio.gather(
             *(p.stop(max(0.5, deadline - loop.time())) for p in self._producers)
         )
         await asyncio.sleep(0)  # the last acknowledgements reach their scopes
-        await asyncio.gather(*(m.close(deadline - loop.time()) for m in self._members))
+        await asyncio.gather(*(m.close(deadline - loop.time()) for m in self.members))
         if sum(left):
             raise FastKafkaError(
                 f"{sum(left)} produced records were not acknowledged by the broker "
@@ -143,7 +143,8 @@ class Supervisor:
         if self.failure is not None:
             return
         self.failure = error
-        cause = error.__cause__ if isinstance(error, RecordError) else None
+        ours = isinstance(error, FastKafkaError)
+        cause = error.__cause__ if ours else error
         logger.error(
             "%s The app stops. Nothing after the last committed offset is lost: it is "
             "read again at the next start.",
@@ -153,28 +154,28 @@ class Supervisor:
         self._failed.set()
         # A failed app takes in nothing more, whenever its owner gets to stop it.
         self._draining = [
-            asyncio.ensure_future(m.drain(self._revoke_timeout)) for m in self._members
+            asyncio.ensure_future(m.drain(self._revoke_timeout)) for m in self.members
         ]
 
     async def _start_producer(self, group: ProducerGroup) -> None:
-        topics = {sender.route.topic for sender in group.senders}
+        topics = {function.route.topic for function in group.functions}
         producer = self._transport.producer(group.config, topics)
         self._producers.append(producer)
         missing = await producer.start()
         _warn_of_missing(missing, group.config)
-        for sender in group.senders:
-            sender.start(producer)
+        for function in group.functions:
+            function.sender = Sender(function.route, producer)
 
     async def _start_member(self, group: ConsumerGroup) -> None:
-        member = GroupMember(group.routes, app=self._app, failed=self.fail)
+        member = GroupMember(group.handlers, app=self._app, failed=self.fail)
         consumer = self._transport.consumer(
             group.config,
             member.topics,
             member,
-            start_at=group.start_at,
+            start_at={t: h.start_at for h in group.handlers for t in h.route.topics},
             revoke_timeout=self._revoke_timeout,
         )
-        self._members.append(member)
+        self.members.append(member)
         missing = await member.start(consumer)
         _warn_of_missing(missing, group.config)
         if len(missing) < len(member.topics):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException
@@ -134,7 +134,7 @@ class Connection:
         self._next_probe = 0.0
         self._down_since = 0.0
 
-    def wait_for_broker(self, client: Client, topic: str) -> Any:
+    def wait_for_broker(self, client: Client, topics: Sequence[str]) -> Any:
         """Return the cluster's metadata as soon as a broker answers.
 
         Raises:
@@ -144,7 +144,7 @@ class Connection:
         deadline = time.monotonic() + CONNECT_SECONDS
         while True:
             try:
-                return client.list_topics(topic, timeout=_PROBE_SECONDS)
+                return _ask(client, topics, timeout=_PROBE_SECONDS)
             except KafkaException as away:
                 error: KafkaError = away.args[0]
                 client.poll(0)
@@ -187,17 +187,24 @@ class Connection:
                 time.monotonic() - self._down_since,
             )
 
-    def probe(self, client: Client, topic: str) -> None:
+    def probe(self, client: Client, topics: Sequence[str]) -> None:
         """While no broker answers, look once a second whether one does."""
         now = time.monotonic()
         if self.up or now < self._next_probe:
             return
         try:
-            client.list_topics(topic, timeout=_PROBE_SECONDS / 2)
+            _ask(client, topics, timeout=_PROBE_SECONDS / 2)
         except KafkaException:
             self._next_probe = now + _PROBE_SECONDS
         else:
             self.found()
+
+
+def _ask(client: Client, topics: Sequence[str], *, timeout: float) -> Any:
+    """Ask for metadata, of one topic where there is one: all may be thousands."""
+    if topics:
+        return client.list_topics(topics[0], timeout=timeout)
+    return client.list_topics(timeout=timeout)
 
 
 def _client_logger() -> logging.Logger:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -22,6 +23,9 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from fastkafka.errors import ClientError, FastKafkaError
 from fastkafka.transport.base import ConsumerListener, Record, Run, TopicPartition
+from fastkafka.transport.intake import HIGH_RECORDS as HIGH_RECORDS
+from fastkafka.transport.intake import POLL_RECORDS as POLL_RECORDS
+from fastkafka.transport.intake import Intake
 from fastkafka.transport.librdkafka.connection import (
     REQUEST_SECONDS,
     Connection,
@@ -34,9 +38,6 @@ from fastkafka.transport.librdkafka.connection import (
 )
 
 POLL_SECONDS = 0.1
-POLL_RECORDS = 1000
-HIGH_RECORDS, LOW_RECORDS = 10_000, 5_000
-HIGH_BYTES, LOW_BYTES = 16 << 20, 8 << 20
 PATIENCE_SECONDS = 0.05
 """How long a full partition may hold up the poll thread before it is paused."""
 _NEW_PARTITIONS_SECONDS = 10.0
@@ -53,30 +54,6 @@ _NOT_WITH_KIP_848 = (
 )
 
 
-class _Intake:
-    """What a partition has in the engine: one thread adds, the other takes away."""
-
-    __slots__ = ("bytes_in", "bytes_out", "records_in", "records_out")
-
-    def __init__(self) -> None:
-        self.records_in = self.records_out = 0
-        self.bytes_in = self.bytes_out = 0
-
-    @property
-    def full(self) -> bool:
-        return (
-            self.records_in - self.records_out > HIGH_RECORDS
-            or self.bytes_in - self.bytes_out > HIGH_BYTES
-        )
-
-    @property
-    def low(self) -> bool:
-        return (
-            self.records_in - self.records_out <= LOW_RECORDS
-            and self.bytes_in - self.bytes_out <= LOW_BYTES
-        )
-
-
 class LibrdkafkaConsumer:
     """See `Consumer` and `Transport.consumer`."""
 
@@ -91,6 +68,7 @@ class LibrdkafkaConsumer:
     ) -> None:
         self._config = dict(config)
         self._topics = sorted(topics)
+        self._names = [t for t in self._topics if not t.startswith("^")]
         self._listener = listener
         self._start_at = start_at
         self._revoke_timeout = revoke_timeout
@@ -101,7 +79,7 @@ class LibrdkafkaConsumer:
         self._ready: asyncio.Future[Collection[str]]
         self._ended: asyncio.Future[None]
         self._partitions: dict[tuple[str, int], TopicPartition] = {}
-        self._intake: dict[TopicPartition, _Intake] = {}
+        self._intake: dict[TopicPartition, Intake] = {}
         self._paused: set[TopicPartition] = set()
         self._started_topics: set[str] = set()
         # Written by the loop, emptied by the thread; single dict operations are atomic.
@@ -137,6 +115,10 @@ class LibrdkafkaConsumer:
             intake.records_out += records
             intake.bytes_out += size
             self._room.set()
+
+    def intake(self) -> Collection[Intake]:
+        """What each assigned partition has in the engine, for those who watch."""
+        return list(self._intake.values())
 
     def pause(self) -> None:
         """See `Consumer`."""
@@ -184,17 +166,16 @@ class LibrdkafkaConsumer:
 
     def _connect(self) -> Collection[str]:
         """Connect and subscribe; return the topics that do not exist."""
-        first = self._topics[0]
         client = self._make_client()
         try:
-            metadata = self._connection.wait_for_broker(client, first)
+            metadata = self._connection.wait_for_broker(client, self._names)
             if is_embedded(metadata) and "group.protocol" in self._config:
                 client.close()
                 self._config.update(_EMBEDDED)
                 for name in _NOT_WITH_KIP_848:
                     self._config.pop(name, None)
                 client = self._make_client()
-            missing = missing_topics(client, self._topics, doing="read")
+            missing = missing_topics(client, self._names, doing="read")
         except FastKafkaError:
             client.close()
             raise
@@ -236,7 +217,7 @@ class LibrdkafkaConsumer:
             self._pause(client, [p for p in self._intake if p not in self._paused])
         if not self._in_group:
             self._assign_by_hand(client)
-        self._connection.probe(client, self._topics[0])
+        self._connection.probe(client, self._names)
 
     def _take_in(self, messages: list[Message]) -> None:
         if any(map(Message.error, messages)):
@@ -244,7 +225,9 @@ class LibrdkafkaConsumer:
         if not messages:
             return
         by: Callable[[Message], Any] = (
-            Message.partition if len(self._topics) == 1 else _topic_and_partition
+            Message.partition
+            if len(self._topics) == len(self._names) == 1
+            else _topic_and_partition
         )
         runs = []
         for _, group in groupby(messages, by):
@@ -299,7 +282,7 @@ class LibrdkafkaConsumer:
         offsets = {}
         while self._finished:
             partition, offset = self._finished.popitem()
-            if partition in self._intake:
+            if partition in self._intake and offset > self._stored.get(partition, -1):
                 offsets[partition] = offset
         return offsets
 
@@ -325,8 +308,16 @@ class LibrdkafkaConsumer:
             self._pause(client, partitions)
 
     def _take_over(self, partitions: Collection[TopicPartition]) -> None:
-        self._intake.update((p, _Intake()) for p in partitions)
+        self._intake.update((p, Intake()) for p in partitions)
         self._tell(self._listener.on_assigned, partitions)
+
+    def _start_of(self, topic: str) -> str:
+        """Return where a topic starts in a new group, by its name or its pattern."""
+        start = self._start_at.get(topic)
+        if start is None:
+            patterns = (p for p in self._start_at if re.fullmatch(p, topic))
+            start = self._start_at[next(patterns)]
+        return start
 
     @property
     def _incremental(self) -> bool:
@@ -351,7 +342,7 @@ class LibrdkafkaConsumer:
                 raise KafkaException(partition.error)
             if partition.offset >= 0:
                 continue
-            start = self._start_at[partition.topic]
+            start = self._start_of(partition.topic)
             if start == "none":
                 raise KafkaException(
                     KafkaError(
@@ -400,12 +391,12 @@ class LibrdkafkaConsumer:
 
     def _commit(self, client: Any, partitions: Collection[TopicPartition]) -> None:
         """Commit what is finished, and wait until it is."""
-        self._stored.update(self._take_finished())
-        offsets = {p: self._stored[p] for p in partitions if p in self._stored}
-        if not offsets:
-            return
         try:
-            client.commit(offsets=_with_offsets(offsets), asynchronous=False)
+            # Of all partitions: the interval commits what is finished in the others.
+            self._store(client)
+            offsets = {p: self._stored[p] for p in partitions if p in self._stored}
+            if offsets:
+                client.commit(offsets=_with_offsets(offsets), asynchronous=False)
         except KafkaException as error:
             self._commit_failed(error.args[0])
 
@@ -474,15 +465,17 @@ class LibrdkafkaConsumer:
             return
         self._look_for_partitions = now + _NEW_PARTITIONS_SECONDS
         added = []
-        for topic in self._topics:
-            try:
-                found = client.list_topics(topic, timeout=REQUEST_SECONDS)
-            except KafkaException:
-                self._connection.lost()
-                return
-            start = self._start_at[topic]
+        try:
+            found = client.list_topics(timeout=REQUEST_SECONDS).topics
+        except KafkaException:
+            self._connection.lost()
+            return
+        for topic in found:
+            if not any(t == topic or re.fullmatch(t, topic) for t in self._topics):
+                continue
+            start = self._start_of(topic)
             later = topic in self._started_topics
-            for number in found.topics[topic].partitions:
+            for number in found[topic].partitions:
                 if self._partition_of(topic, number) not in self._intake:
                     offset = (
                         confluent_kafka.OFFSET_END
@@ -490,8 +483,7 @@ class LibrdkafkaConsumer:
                         else confluent_kafka.OFFSET_BEGINNING
                     )
                     added.append(confluent_kafka.TopicPartition(topic, number, offset))
-            if found.topics[topic].partitions:
-                self._started_topics.add(topic)
+            self._started_topics.add(topic)
         if added:
             self._take_over([self._partition_of(p.topic, p.partition) for p in added])
             client.incremental_assign(added)

@@ -58,7 +58,7 @@ class LibrdkafkaProducer:
     def _connect(self) -> Collection[str]:
         config = self._config | {"error_cb": self._on_error}
         client = make_client(confluent_kafka.Producer, config)
-        self._connection.wait_for_broker(client, self._topics[0])
+        self._connection.wait_for_broker(client, self._topics)
         missing = missing_topics(client, self._topics, doing="write to")
         self._connection.found()
         self._client = client
@@ -142,7 +142,7 @@ class LibrdkafkaProducer:
             client.poll(POLL_SECONDS)
             if self._backlog:
                 self._feed(client)
-            self._connection.probe(client, self._topics[0])
+            self._connection.probe(client, self._topics)
 
     def _feed(self, client: Any) -> None:
         """Move the backlog into the client's queue, as far as there is room."""

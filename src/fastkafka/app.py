@@ -230,6 +230,13 @@ class FastKafka(Router):
                 raise
             self._stack = stack.pop_all()
         self._supervisor = supervisor
+        logger.info(
+            "Started%s: %d consuming and %d producing functions, group %s",
+            f" '{self.title}'" if self.title else "",
+            len(self._consumers),
+            len(self._producing),
+            "none" if self.group_id is None else f"'{self.group_id}'",
+        )
         return self
 
     async def __aexit__(
@@ -245,14 +252,17 @@ class FastKafka(Router):
         """
         supervisor, self._supervisor = self._supervisor, None
         assert supervisor is not None
-        # The lifespan gets the error, but does not get to swallow it.
-        async with self._stack:
+        # A failure of the app is no error of the lifespan's: it cleans up as ever.
+        own = exc if exc is not supervisor.failure else None
+        try:
             await supervisor.stop(self.shutdown_timeout)
-            failure = exc or supervisor.failure
-            if failure is not None:
-                await self._stack.__aexit__(
-                    type(failure), failure, failure.__traceback__
-                )
+        finally:
+            # It gets the block's error, but does not get to swallow it.
+            await self._stack.__aexit__(
+                None if own is None else type(own),
+                own,
+                None if own is None else own.__traceback__,
+            )
         if exc is None and supervisor.failure is not None:
             raise supervisor.failure
 
@@ -321,10 +331,9 @@ class FastKafka(Router):
 
     def _remark(self) -> None:
         """Say once what settings of old apps mean here."""
-        layers = [
-            (self._settings, route.settings)
-            for route in (*self.consumers, *self.producers)
-        ] or [(self._settings, {})]
+        routes: list[ConsumerRoute | ProducerRoute] = [*self.consumers, *self.producers]
+        layers: list[tuple[Mapping[str, object], ...]] = [(self._settings,)]
+        layers += [(self._settings, route.settings) for route in routes]
         said = dict.fromkeys(r for own in layers for r in client_settings.remarks(*own))
         for remark in said:
             logger.info("%s", remark)

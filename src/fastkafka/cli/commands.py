@@ -1,0 +1,44 @@
+"""Which commands there are. One file each; what it needs it imports when it runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fastkafka import __version__
+from fastkafka.cli.broker import broker
+from fastkafka.cli.run import run
+from fastkafka.cli.testing import testing_app
+
+cli = typer.Typer(
+    name="fastkafka",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,  # locals hold passwords
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fastkafka {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def fastkafka(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Show the version and exit.",
+        ),
+    ] = False,
+) -> None:
+    """Write Kafka services as typed functions."""
+
+
+cli.command()(run)
+cli.command()(broker)
+cli.add_typer(testing_app, name="testing")

@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 CUT_SECONDS = 0.5
 """How long a slice may go on before what is done in it is finished (and committed)."""
 
+MOST_THREADS = 256
+"""Of one client, however large the `concurrency` of its sync functions."""
+
 _CANCEL_SECONDS = 1.0
 """How long a cancelled handler may clean up."""
 
@@ -146,9 +149,11 @@ class GroupMember:
         """Set with the first assignment."""
         self.revoking: set[TopicPartition] = set()
         """What is being given up, as soon as its handlers have ended."""
-        sync = [h.concurrency for h in handlers if not h.route.plan.is_async]
+        sync = sum(h.concurrency for h in handlers if not h.route.plan.is_async)
         self._threads = (
-            ThreadPoolExecutor(sum(sync), thread_name_prefix="fastkafka-handler")
+            ThreadPoolExecutor(
+                min(sync, MOST_THREADS), thread_name_prefix="fastkafka-handler"
+            )
             if sync
             else None
         )

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from tests.clients import in_thread, produce, until
 
 from fastkafka import (
     BrokerUnavailableError,
@@ -21,6 +20,7 @@ from fastkafka import (
 )
 from fastkafka.testing import EmbeddedBroker
 from fastkafka.testing.embedded import ApiKey
+from tests.clients import in_thread, produce, until
 
 
 class Order(BaseModel):

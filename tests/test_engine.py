@@ -17,7 +17,6 @@ from typing import Any
 import msgspec
 import pytest
 from pydantic import BaseModel
-from tests.clients import committed, ends, in_thread, produce, read, until
 from typing_extensions import TypedDict
 
 from fastkafka import (
@@ -29,6 +28,7 @@ from fastkafka import (
     ProduceError,
 )
 from fastkafka.testing import EmbeddedBroker
+from tests.clients import committed, ends, in_thread, produce, read, until
 
 GROUP = "shop"
 

@@ -11,7 +11,6 @@ from uuid import UUID
 
 import pytest
 from pydantic import BaseModel
-from tests.clients import committed, in_thread, until
 
 from fastkafka import (
     ConfigError,
@@ -24,6 +23,7 @@ from fastkafka import (
     Key,
 )
 from fastkafka.testing import EmbeddedBroker
+from tests.clients import committed, in_thread, until
 
 
 class Order(BaseModel):

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from tests.clients import committed, in_thread, produce, until
 
 from fastkafka import ClientError, EventMetadata, FastKafka
 from fastkafka.engine.consumer import GroupMember
@@ -27,6 +26,7 @@ from fastkafka.transport.librdkafka import (
     LibrdkafkaTransport,
     consumer,
 )
+from tests.clients import committed, in_thread, produce, until
 
 GROUP = "shop"
 

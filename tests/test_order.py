@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import pytest
 from pydantic import BaseModel
-from tests.clients import committed, in_thread, produce, until
 
 from fastkafka import ConfigError, EventMetadata, FastKafka, HandlerError, Key
 from fastkafka.executors import DynamicTaskExecutor, SequentialExecutor, StreamExecutor
 from fastkafka.testing import EmbeddedBroker
+from tests.clients import committed, in_thread, produce, until
 
 
 class Order(BaseModel):

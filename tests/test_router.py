@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from pydantic import BaseModel
-from tests.clients import in_thread, produce, read, until
 
 from fastkafka import ConfigError, EventMetadata, FastKafka, KafkaEvent, Router
 from fastkafka.testing import EmbeddedBroker
+from tests.clients import in_thread, produce, read, until
 
 
 class Order(BaseModel):

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from tests.clients import committed, ends, produce, read
 
 pytestmark = pytest.mark.kafka

@@ -10,9 +10,9 @@ from typing import Literal
 
 import pytest
 from pydantic import BaseModel
-from tests.clients import committed, in_thread, produce, read, until
 
 from fastkafka import FastKafka, ProduceError
+from tests.clients import committed, in_thread, produce, read, until
 
 pytestmark = pytest.mark.kafka
 

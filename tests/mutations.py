@@ -1,0 +1,303 @@
+"""Break each invariant on purpose, one line at a time, and see a test fail.
+
+    python -m tests.mutations [-k WORD]
+
+A copy of the package gets one change; the named tests run against that copy and must
+fail. A mutation that no test notices, or whose line is not there any more, is reported
+and makes the exit code 1. It is not part of the test suite: it takes minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "fastkafka"
+MOST_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One change that breaks an invariant.
+
+    Attributes:
+        breaks: What it breaks, for the report.
+        file: Below the package.
+        line: What stands there, once.
+        instead: What stands there in the copy.
+        tests: Who must notice.
+    """
+
+    breaks: str
+    file: str
+    line: str
+    instead: str
+    tests: str
+
+
+OFFSETS, LANES = "engine/offsets.py", "engine/lanes.py"
+MEMBER, SUPERVISOR = "engine/consumer.py", "engine/supervisor.py"
+CONSUMER = "transport/librdkafka/consumer.py"
+INTAKE = "transport/intake.py"
+
+MUTATIONS = [
+    Mutation(
+        "I1: the highest seen offset is committed, not the highest done",
+        OFFSETS,
+        "        lowest = min(self._positions)",
+        "        lowest = self._arrived",
+        "tests/test_offsets.py tests/test_engine.py -k i1_or_both_or_unfinished",
+    ),
+    Mutation(
+        "I1: one of two functions is enough",
+        OFFSETS,
+        "        lowest = min(self._positions)",
+        "        lowest = max(self._positions)",
+        "tests/test_offsets.py tests/test_engine.py -k both",
+    ),
+    Mutation(
+        "I1: a gap is jumped over before what came first is done",
+        OFFSETS,
+        "        if start != position:\n            return False",
+        "        if start != position:\n            position = start",
+        "tests/test_offsets.py",
+    ),
+    Mutation(
+        "I1: committed when handled, not when acknowledged",
+        "engine/delivery.py",
+        "        if len(self._acknowledged) == len(self._sent):\n"
+        "            self._settle()",
+        "        if True:\n            self._settle()",
+        "tests/test_engine.py -k i1_nothing",
+    ),
+    Mutation(
+        "I1: a refused output is taken for an acknowledged one",
+        "engine/delivery.py",
+        "        if error is not None:\n            self.failures.append",
+        "        if error is None:\n            self.failures.append",
+        "tests/test_engine.py",
+    ),
+    Mutation(
+        "I1: a record that cannot be decoded counts as done",
+        LANES,
+        "            if error is not None:\n                owner.failed(error)",
+        "            if error is not None:\n"
+        "                at = error.offset\n"
+        "                owner.finished(chunk.handler, at, at + 1)\n"
+        "                owner.failed(error)",
+        "tests/test_engine.py -k i1_a_record",
+    ),
+    Mutation(
+        "I1: the failing record itself is finished",
+        LANES,
+        "            done = outbox.index\n",
+        "            done = outbox.index + 1\n",
+        "tests/test_engine.py -k i1_a_failing",
+    ),
+    Mutation(
+        "I2: two lanes may handle one key",
+        LANES,
+        "        if waiting is not None:\n            waiting.append(chunk)",
+        "        if waiting is not None and not waiting:\n"
+        "            self._waiting[chunk.key] = deque()\n"
+        "            waiting = None\n"
+        "        if waiting is not None:\n            waiting.append(chunk)",
+        "tests/test_engine.py tests/test_invariants.py tests/test_order.py -k i2_or_i3",
+    ),
+    Mutation(
+        "I2: every record has a key of its own",
+        LANES,
+        "            own = (run.partition, offset if key is None else key)",
+        "            own = (run.partition, offset)",
+        "tests/test_order.py -k of_a_key",
+    ),
+    Mutation(
+        "I3: a revoke does not wait",
+        MEMBER,
+        "            await self._all_idle(revoked, timeout=None)",
+        "            await self._all_idle(revoked, timeout=0)",
+        "tests/test_invariants.py -k i3_a_revoke",
+    ),
+    Mutation(
+        "I3: a revoke waits for ever",
+        CONSUMER,
+        "            waiting.result(self._revoke_timeout)",
+        "            waiting.result(60)",
+        "tests/test_invariants.py -k i3_what_ends",
+    ),
+    Mutation(
+        "I3: what ends late is committed",
+        MEMBER,
+        "        if self.offsets.finish(handler, start, end) and self.live:",
+        "        if self.offsets.finish(handler, start, end):",
+        "tests/test_member.py",
+    ),
+    Mutation(
+        "I3: what finished is not committed by the revoke",
+        CONSUMER,
+        "        self._commit(client, partitions)\n        self._forget(partitions)",
+        "        self._forget(partitions)",
+        "tests/test_invariants.py -k i3_a_revoke",
+    ),
+    Mutation(
+        "I4: the poll thread waits for the loop",
+        CONSUMER,
+        "        self._tell(self._listener.on_records, runs)",
+        "        done = threading.Event()\n"
+        "        self._tell(self._listener.on_records, runs)\n"
+        "        self._tell(done.set)\n"
+        "        done.wait()",
+        "tests/test_invariants.py -k i4",
+    ),
+    Mutation(
+        "I5: intake has no bound",
+        CONSUMER,
+        "            self._wait_for_room(full)",
+        "            pass",
+        "tests/test_invariants.py -k i5",
+    ),
+    Mutation(
+        "I5: a held partition is not resumed",
+        CONSUMER,
+        "        if self._paused:\n            self._resume(client)",
+        "        if False:\n            self._resume(client)",
+        "tests/test_invariants.py -k i5",
+    ),
+    Mutation(
+        "I6: the event loop calls the client",
+        CONSUMER,
+        "        self._finished[partition] = offset\n",
+        "        self._finished[partition] = offset\n        self._store(self._client)\n",
+        "tests/test_invariants.py -k i6",
+    ),
+    Mutation(
+        "I6: the poll thread runs the dispatch",
+        CONSUMER,
+        "            self._loop.call_soon_threadsafe(function, *args)",
+        "            function(*args)",
+        "tests/test_invariants.py -k i6",
+    ),
+    Mutation(
+        "I7: a stop waits for a handler that hangs",
+        SUPERVISOR,
+        "*(m.drain(drained - loop.time()) for m in self.members)",
+        "*(m.drain(3600) for m in self.members)",
+        "tests/test_invariants.py -k i7_a_stop_has",
+    ),
+    Mutation(
+        "I7: a stop handles everything that was fetched",
+        LANES,
+        "        while at < len(records) and not owner.stopping:",
+        "        while at < len(records):",
+        "tests/test_invariants.py -k i7_a_stop_finishes",
+    ),
+    Mutation(
+        "I8: a lane that breaks is not noticed",
+        LANES,
+        "            lane.task.add_done_callback(self._lane_ended)",
+        "            pass",
+        "tests/test_invariants.py -k i8_what_breaks",
+    ),
+    Mutation(
+        "I8: an error of a client is only logged",
+        MEMBER,
+        '        """End the app."""\n        self.failed(error)',
+        '        """End the app."""\n        logger.error("%s", error)',
+        "tests/test_invariants.py -k i8_a_fatal",
+    ),
+    Mutation(
+        "I8: a broker that is away is said at every try",
+        "transport/librdkafka/connection.py",
+        "        if self.up:\n            self.up = False",
+        "        if True:\n            self.up = False",
+        "tests/test_invariants.py -k i8_a_broker",
+    ),
+    Mutation(
+        "I9: declaring a producer starts a thread",
+        "routing.py",
+        "        self.call = self._wrap(route.function)",
+        "        self.call = self._wrap(route.function)\n"
+        "        __import__('threading').Timer(1, print).start()",
+        "tests/test_invariants.py -k i9",
+    ),
+    Mutation(
+        "latest: the start is not pinned",
+        CONSUMER,
+        "        if pinned:\n            client.commit(",
+        "        if False:\n            client.commit(",
+        "tests/test_engine.py -k latest",
+    ),
+    Mutation(
+        "a full queue drops the record",
+        "transport/librdkafka/producer.py",
+        "        self._backlog.append(\n",
+        "        deque().append(\n",
+        "tests/test_engine.py -k full_queue",
+    ),
+    Mutation(
+        "what was queued is overtaken",
+        "transport/librdkafka/producer.py",
+        "        if not self._backlog:\n            try:",
+        "        if True:\n            try:",
+        "tests/test_engine.py -k full_queue",
+    ),
+]
+
+
+def caught(mutation: Mutation) -> bool | None:
+    """Return whether a test noticed; None if the line is not there any more."""
+    original = (PACKAGE / mutation.file).read_text()
+    if original.count(mutation.line) != 1:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "fastkafka"
+        shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        changed = original.replace(mutation.line, mutation.instead)
+        (copy / mutation.file).write_text(changed)
+        words = mutation.tests.replace("_or_", " or ").split(" -k ")
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p"]
+        command += ["no:cacheprovider", "--timeout", "45", *words[0].split()]
+        if len(words) > 1:
+            command += ["-k", words[1]]
+        try:
+            ran = subprocess.run(
+                command,
+                cwd=ROOT,
+                env=os.environ | {"PYTHONPATH": folder},
+                capture_output=True,
+                timeout=MOST_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            return True
+    if ran.returncode not in (0, 1):
+        sys.exit(f"{mutation.breaks}: pytest could not run\n{ran.stdout.decode()}")
+    return ran.returncode == 1
+
+
+def main() -> int:
+    """Try the mutations; return 0 when every one was caught."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("-k", dest="word", default="", help="only those that name it")
+    word = parser.parse_args().word
+    answers = {True: "caught", False: "NOT CAUGHT", None: "LINE NOT FOUND"}
+    results = []
+    for mutation in MUTATIONS:
+        if word in mutation.breaks:
+            result = caught(mutation)
+            results.append(result)
+            sys.stdout.write(f"{answers[result]:14} {mutation.breaks}\n")
+            sys.stdout.flush()
+    bad = sum(result is not True for result in results)
+    sys.stdout.write(f"{len(results) - bad} of {len(results)} caught\n")
+    return 1 if bad or not results else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

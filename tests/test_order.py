@@ -62,7 +62,7 @@ async def test_records_of_a_key_keep_their_order_and_keys_run_side_by_side(
     servers = embedded.bootstrap_servers
     for i in range(40):
         await in_thread(produce, servers, "orders", orders(i), key=b"k%d" % (i % 4))
-    app = shop(embedded, order="key", concurrency=3)
+    app = shop(embedded, order="key", concurrency=8)
     watch = Watch()
 
     async def on_orders(order: Order, key: Annotated[str, Key()]) -> None:
@@ -81,7 +81,7 @@ async def test_records_of_a_key_keep_their_order_and_keys_run_side_by_side(
 
     assert watch.seen == {f"k{k}": list(range(k, 40, 4)) for k in range(4)}
     assert set(watch.most.values()) == {1}
-    assert watch.most_at_once == 3
+    assert watch.most_at_once == 4
     assert await in_thread(committed, servers, "shop", "orders") == {0: 40}
 
 

@@ -82,6 +82,7 @@ class LibrdkafkaConsumer:
         self._intake: dict[TopicPartition, Intake] = {}
         self._paused: set[TopicPartition] = set()
         self._started_topics: set[str] = set()
+        self._at_start: dict[str, int] = {}
         # Written by the loop, emptied by the thread; single dict operations are atomic.
         self._finished: dict[TopicPartition, int] = {}
         self._stored: dict[TopicPartition, int] = {}
@@ -181,6 +182,10 @@ class LibrdkafkaConsumer:
             raise
         self._connection.found()
         self._unknown.update(missing)
+        self._started_topics.update(missing)  # all that will be in them is new
+        if "latest" in self._start_at.values():
+            found = client.list_topics(timeout=REQUEST_SECONDS).topics
+            self._at_start = {t: len(found[t].partitions) for t in found}
         self._client = client
         if self._in_group:
             client.subscribe(
@@ -351,9 +356,13 @@ class LibrdkafkaConsumer:
                         'offset and `auto_offset_reset="none"`',
                     )
                 )
-            if start == "latest" and partition.topic not in known:
-                _, end = _retried(client.get_watermark_offsets, partition)
-                partition.offset = end
+            if start == "latest":
+                low, high = _retried(client.get_watermark_offsets, partition)
+                new = (
+                    partition.topic in known
+                    or partition.partition >= self._at_start.get(partition.topic, 0)
+                )
+                partition.offset = low if new else high
                 pinned.append(partition)
             else:
                 partition.offset = confluent_kafka.OFFSET_BEGINNING

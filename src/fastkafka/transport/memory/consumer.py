@@ -1,0 +1,455 @@
+"""The consumer of the broker in memory.
+
+What librdkafka's does in a thread, this one does in turns on the event loop. Whatever
+happens (a record is written, a partition assigned, room made) wakes it, and in its next
+turn it looks what there is to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from fastkafka.errors import ClientError
+from fastkafka.transport.base import ConsumerListener, Run, TopicPartition
+from fastkafka.transport.intake import Intake
+from fastkafka.transport.memory.clock import done_within
+from fastkafka.transport.memory.cluster import Cluster, is_meant
+from fastkafka.transport.memory.commits import Commits
+from fastkafka.transport.memory.faults import Refusal
+from fastkafka.transport.memory.groups import Group, Member
+
+logger = logging.getLogger("fastkafka.transport")
+
+RETRY_SECONDS = 0.1
+"""After a fetch that was refused, the next one."""
+
+
+class MemoryConsumer:
+    """See `Consumer` and `Transport.consumer`."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        config: Mapping[str, Any],
+        topics: Collection[str],
+        listener: ConsumerListener,
+        *,
+        start_at: Mapping[str, str],
+        revoke_timeout: float,
+    ) -> None:
+        self.id = cluster.name(str(config.get("client.id", "consumer")))
+        self.topics: Collection[str] = sorted(topics)
+        self.session_timeout = int(config.get("session.timeout.ms", 45_000)) / 1000
+        self.member: Member | None = None
+        self._cluster = cluster
+        self._listener = listener
+        self._start_at = start_at
+        self._revoke_timeout = revoke_timeout
+        self._servers = str(config.get("bootstrap.servers", ""))
+        self._group_id: str | None = config.get("group.id")
+        self._committed_only = (
+            config.get("isolation.level", "read_committed") == "read_committed"
+        )
+        self._group: Group | None = None
+        self._loop: asyncio.AbstractEventLoop
+        self._running = self._closing = self._awake = False
+        self._resumed = asyncio.Event()
+        self._resumed.set()
+        self._no_intake = False
+        self._revoking: asyncio.Task[None] | None = None
+        self._positions: dict[TopicPartition, int] = {}
+        self._intake: dict[TopicPartition, Intake] = {}
+        self._full: set[TopicPartition] = set()
+        self._there: set[str] = set()
+        self._started_topics: set[str] = set()
+        self._done: dict[TopicPartition, int] = {}
+        self._commits = Commits(
+            cluster.clock,
+            int(config.get("auto.commit.interval.ms", 5000)) / 1000,
+            self._commit,
+            self._is_connected,
+        )
+
+    # What the engine calls.
+
+    async def start(self) -> Collection[str]:
+        """See `Consumer`."""
+        self._loop = asyncio.get_running_loop()
+        await self._cluster.connect(self._servers)
+        missing = self._cluster.missing(self.topics)
+        self._there = {p.topic for p in self._cluster.partitions_of(self.topics)}
+        if self._group_id is not None:
+            self._group = self._cluster.group(self._group_id)
+        self._running = True
+        self._cluster.clients.append(self)
+        self.wake()
+        return missing
+
+    def finished(self, partition: TopicPartition, offset: int) -> None:
+        """See `Consumer`."""
+        if not self._running or partition not in self._intake:
+            return
+        self._done[partition] = offset
+        if self._group is not None:
+            self._commits.finished(partition, offset)
+        self._cluster.changed()
+
+    def taken(self, partition: TopicPartition, records: int, size: int) -> None:
+        """See `Consumer`."""
+        intake = self._intake.get(partition)
+        if intake is not None:
+            intake.records_out += records
+            intake.bytes_out += size
+            if partition in self._full and intake.low:
+                self._full.remove(partition)
+                self.wake()
+
+    def pause(self) -> None:
+        """See `Consumer`."""
+        self._no_intake = True
+        self._cluster.changed()
+
+    async def stop(self, timeout: float) -> None:
+        """See `Consumer`."""
+        if not self._running or self._closing:
+            return
+        self._closing = True
+        closing = self._loop.create_task(self._close())
+        if not await done_within(self._cluster.clock, timeout, closing):
+            closing.cancel()
+            self.vanish()
+            logger.error(
+                "The consumer did not close in %.0f s and is abandoned. "
+                "What it could not commit will be read again.",
+                timeout,
+            )
+
+    # What tests do to it, through the broker.
+
+    def vanish(self) -> None:
+        """Be gone, as a process that was killed: nothing more is committed or said."""
+        self._running = False
+        self._revoke_no_more()
+        self._commits.stop()
+        if self in self._cluster.clients:
+            self._cluster.clients.remove(self)
+        if self._group is not None and self.member is not None:
+            self._group.fell_silent(self.member)
+        self._cluster.changed()
+
+    def suspend(self) -> None:
+        """Hang, as a process that was stopped: no heartbeat, no commit, no intake."""
+        self._resumed.clear()
+        if self._group is not None and self.member is not None:
+            self._group.fell_silent(self.member)
+
+    def resume(self) -> None:
+        """Go on, and find out whether the group did without this member."""
+        self._resumed.set()
+        if self._group is not None and self.member is not None:
+            if self._group.came_back(self.member):
+                self._group.reconcile()
+            else:
+                self.member = None
+                self._revoke_no_more()
+                lost = list(self._intake)
+                self._forget(lost)
+                self._tell(self._listener.on_lost, lost)
+        self.wake()
+
+    # What the coordinator tells.
+
+    @property
+    def answers(self) -> bool:
+        """See `GroupClient`."""
+        return self._running and self._resumed.is_set() and not self._closing
+
+    def assign(self, partitions: Collection[TopicPartition]) -> None:
+        """See `GroupClient`."""
+        try:
+            positions = self._start_positions(partitions)
+        except ClientError as error:
+            self._fail(error)
+            self._loop.call_soon(self._leave)
+        else:
+            self._take_over(positions)
+
+    def revoke(self, partitions: Collection[TopicPartition]) -> None:
+        """See `GroupClient`."""
+        self._revoking = self._loop.create_task(self._revoke(partitions))
+
+    # Turns.
+
+    @property
+    def busy(self) -> bool:
+        """See `cluster.Client`."""
+        if self._closing or self._no_intake:
+            return False
+        if self._group is not None and self.member is None:
+            return True
+        return any(self._has_unfinished(partition) for partition in self._positions)
+
+    def wake(self) -> None:
+        """See `cluster.Client`."""
+        if not self._awake and self._running:
+            self._awake = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._awake = False
+        if not self.answers or not self._cluster.up.is_set():
+            return
+        if self._group is None:
+            self._assign_by_hand()
+        elif self.member is None:
+            self._join(self._group)
+        self._commits.in_time()
+        if self._revoking is None and not self._no_intake:
+            self._fetch()
+
+    def _join(self, group: Group) -> None:
+        refusal = self._cluster.faults.refusal("join")
+        if refusal is None:
+            self.member = group.admit(self)
+            group.rebalance()
+        elif refusal.fatal:
+            self._fail(refusal.error("consume"))
+        else:
+            self._retry()
+
+    def _retry(self) -> None:
+        clock = self._cluster.clock
+        clock.call_at(clock.time() + RETRY_SECONDS, self.wake)
+
+    def _assign_by_hand(self) -> None:
+        """Without a group, take every partition, and those that appear later too."""
+        positions = {}
+        for partition in self._cluster.partitions_of(self.topics):
+            if partition not in self._intake:
+                new = self._is_new(partition.topic)
+                at_end = self._start_of(partition.topic) == "latest" and not new
+                log = self._cluster.log(partition)
+                positions[partition] = log.end if at_end else log.start
+        self._started_topics.update(p.topic for p in positions)
+        if positions:
+            self._take_over(positions)
+
+    def _start_positions(
+        self, partitions: Collection[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        """Say where each partition starts: at its commit, else where the app wants.
+
+        With "latest" a new group's start is committed at once, so that what arrives
+        while the app is down later is not skipped. A partition that appears when others
+        of its topic have been read before starts at its beginning.
+        """
+        assert self._group is not None
+        known = {p.topic for p in self._group.committed}
+        positions, pinned = {}, {}
+        for partition in partitions:
+            log = self._cluster.log(partition)
+            start = self._start_of(partition.topic)
+            if partition in self._group.committed:
+                positions[partition] = self._group.committed[partition]
+            elif start == "none":
+                raise ClientError(
+                    f"Kafka could not consume: {partition} has no committed offset "
+                    'and `auto_offset_reset="none"` (_AUTO_OFFSET_RESET).',
+                    code="_AUTO_OFFSET_RESET",
+                    fatal=True,
+                )
+            elif (
+                start == "latest"
+                and partition.topic not in known
+                and not self._is_new(partition.topic)
+            ):
+                end = log.stable if self._committed_only else log.end
+                positions[partition] = pinned[partition] = end
+            else:
+                positions[partition] = log.start
+        self._started_topics.update(p.topic for p in partitions)
+        self._commits.now(pinned)
+        return positions
+
+    def _is_new(self, topic: str) -> bool:
+        """Whether what we have not read of a topic came after our start."""
+        return topic in self._started_topics or topic not in self._there
+
+    def _start_of(self, topic: str) -> str:
+        """Return where a topic starts in a new group, by its name or its pattern."""
+        if topic in self._start_at:
+            return self._start_at[topic]
+        return next(at for name, at in self._start_at.items() if is_meant(name, topic))
+
+    def _take_over(self, positions: Mapping[TopicPartition, int]) -> None:
+        self._positions.update(positions)
+        self._done.update(positions)
+        self._intake.update((partition, Intake()) for partition in positions)
+        self._tell(self._listener.on_assigned, list(positions))
+        self.wake()
+
+    # Fetching.
+
+    def _fetch(self) -> None:
+        """One poll: records of some partitions; which come first is left to chance."""
+        ready = [p for p in self._positions if self._has_news(p)]
+        self._cluster.chance.shuffle(ready)
+        runs: list[Run] = []
+        room = self._cluster.poll_records
+        for partition in ready:
+            if room and (run := self._read(partition, room)) is not None:
+                room -= len(run.records)
+                runs.append(run)
+        if runs:
+            self._tell(self._listener.on_records, runs)
+            self.wake()
+
+    def _has_news(self, partition: TopicPartition) -> bool:
+        if partition in self._full:
+            return False
+        log = self._cluster.log(partition)
+        end = log.stable if self._committed_only else log.end
+        position = self._positions[partition]
+        return position < end or not log.start <= position <= log.end
+
+    def _read(self, partition: TopicPartition, limit: int) -> Run | None:
+        log, position = self._cluster.log(partition), self._positions[partition]
+        refusal = self._cluster.faults.refusal("fetch", partition)
+        if refusal is None and not log.start <= position <= log.end:
+            refusal = Refusal("OFFSET_OUT_OF_RANGE")
+        if refusal is not None:
+            self._refused(partition, refusal)
+            return None
+        records, self._positions[partition] = log.read(
+            position, limit, committed=self._committed_only
+        )
+        if not records:
+            return None
+        size = sum(map(len, records))
+        intake = self._intake[partition]
+        intake.records_in += len(records)
+        intake.bytes_in += size
+        if intake.full:
+            self._full.add(partition)
+        return Run(partition, records, size)
+
+    def _refused(self, partition: TopicPartition, refusal: Refusal) -> None:
+        if refusal.code == "OFFSET_OUT_OF_RANGE":
+            del self._positions[partition]
+            self._fail(_gap(partition, refusal))
+        elif refusal.fatal:
+            del self._positions[partition]
+            self._fail(refusal.error("consume"))
+        else:
+            logger.warning("%s", refusal.error("consume"))
+            self._retry()
+
+    def _has_unfinished(self, partition: TopicPartition) -> bool:
+        return self._cluster.log(partition).has_after(
+            self._done[partition], committed=self._committed_only
+        )
+
+    # Committing and leaving.
+
+    def _commit(self, offsets: Mapping[TopicPartition, int]) -> Refusal | None:
+        """Ask the coordinator to commit; return why it does not."""
+        assert self._group is not None
+        assert self.member is not None
+        refusals = (self._cluster.faults.refusal("commit", p) for p in sorted(offsets))
+        refusal = next((r for r in refusals if r is not None), None)
+        if refusal is None:
+            member = self.member
+            refusal = self._group.commit(member.id, member.generation, offsets)
+        return refusal
+
+    def _is_connected(self) -> bool:
+        return self._resumed.is_set() and self._cluster.up.is_set()
+
+    async def _revoke(self, partitions: Collection[TopicPartition]) -> None:
+        group, member = self._group, self.member
+        assert group is not None
+        assert member is not None
+        await self._give_up(partitions)
+        self._revoking = None
+        if self._running:
+            group.released(member, partitions)
+            self.wake()
+
+    async def _give_up(self, partitions: Collection[TopicPartition]) -> None:
+        """Let what is in flight end, commit what is finished, forget the rest."""
+        clock = self._cluster.clock
+        ending = self._loop.create_task(self._listener.on_revoked(partitions))
+        try:
+            ended = await done_within(clock, self._revoke_timeout, ending)
+        finally:
+            ending.cancel()
+        if not ended or ending.cancelled():
+            logger.warning(
+                "Handlers did not end within %.0f s of a revoke; what they are doing "
+                "is not committed, and the partitions' next owner does it again: %s",
+                self._revoke_timeout,
+                ", ".join(map(str, partitions)),
+            )
+        elif (error := ending.exception()) is not None:
+            self._fail(
+                ClientError(f"A revoke failed: {error!r}.", code="_FAIL", fatal=True)
+            )
+        await self._resumed.wait()
+        await self._cluster.up.wait()
+        if self._running:
+            self._commits.commit(partitions)
+            self._forget(partitions)
+
+    def _revoke_no_more(self) -> None:
+        if self._revoking is not None:
+            self._revoking.cancel()
+            self._revoking = None
+
+    async def _close(self) -> None:
+        await self._resumed.wait()
+        await self._cluster.up.wait()
+        if self._revoking is not None:
+            await asyncio.wait([self._revoking])
+        if self._group is not None and self._intake:
+            await self._give_up(sorted(self._intake))
+        self._leave()
+
+    def _leave(self) -> None:
+        group, member, self.member = self._group, self.member, None
+        self.vanish()
+        if group is not None and member is not None:
+            group.leave(member)
+
+    def _forget(self, partitions: Collection[TopicPartition]) -> None:
+        for partition in partitions:
+            self._intake.pop(partition, None)
+            self._positions.pop(partition, None)
+            self._done.pop(partition, None)
+            self._commits.forget(partition)
+            self._full.discard(partition)
+
+    # Telling.
+
+    def _fail(self, error: ClientError) -> None:
+        error.fatal = True
+        self._tell(self._listener.on_error, error)
+
+    def _tell(self, function: Callable[..., None], *args: Any) -> None:
+        self._loop.call_soon(self._say, function, args)
+
+    def _say(self, function: Callable[..., None], args: Any) -> None:
+        if self._running:
+            function(*args)
+
+
+def _gap(partition: TopicPartition, refusal: Refusal) -> ClientError:
+    return ClientError(
+        f"{partition}: the committed offset is not there any more: {refusal.text}. "
+        "Records were deleted before this group read them. To go on, set the group's "
+        "offset with kafka-consumer-groups.sh --reset-offsets.",
+        code="_AUTO_OFFSET_RESET",
+        fatal=True,
+    )

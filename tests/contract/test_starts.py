@@ -1,0 +1,180 @@
+"""What `transport/base.py` promises of where a group starts, and of gaps."""
+
+from __future__ import annotations
+
+from fastkafka.transport.base import TopicPartition
+from tests.contract.brokers import Broker, new_name, on_each
+from tests.contract.members import Members, becomes_true
+
+MAKES_TOPICS = "it makes a topic when it is asked for one"
+CANNOT_GROW = "its topics get no more partitions"
+
+
+def numbered(count: int) -> list[bytes]:
+    return [b"%d" % number for number in range(count)]
+
+
+async def test_latest_is_pinned_so_that_nothing_is_skipped_while_nobody_reads(
+    broker: Broker, members: Members
+) -> None:
+    topic = await broker.topic(2)
+    await broker.fill(topic, numbered(5))
+    first = await members.join(topic, group=topic, start_at="latest")
+    assert await broker.committed(topic, topic) == {0: 5, 1: 0}
+    await first.consumer.stop(10.0)
+
+    await broker.fill(topic, [b"while", b"away"])
+    second = await members.join(topic, group=topic, start_at="latest")
+    await second.until(lambda: len(second.values()) == 2)
+
+    assert first.values() == []
+    assert second.values() == [b"while", b"away"]
+
+
+@on_each(embedded=CANNOT_GROW)
+async def test_a_partition_that_appears_later_is_read_from_its_beginning(
+    broker: Broker, members: Members
+) -> None:
+    topic = await broker.topic()
+    member = await members.join(topic, group=topic, start_at="latest")
+
+    await broker.grow(topic, 2)
+    await broker.fill(topic, [b"new"], partition=1)
+
+    await member.until(lambda: member.values() == [b"new"])
+
+
+@on_each(embedded=CANNOT_GROW)
+async def test_new_partitions_lose_nothing_when_they_move_before_a_commit(
+    broker: Broker, members: Members
+) -> None:
+    topic = await broker.topic()
+    readers = [await members.join(topic, group=topic, start_at="latest")]
+    await broker.grow(topic, 4)
+    for partition in range(1, 4):
+        await broker.fill(topic, [b"new"], partition=partition)
+    await readers[0].until(lambda: len(readers[0].values()) == 3)
+
+    # In the end each has one, and some of them only a new one.
+    for _ in range(3):
+        reader = await members.join(topic, group=topic, start_at="latest")
+        await reader.until(lambda reader=reader: bool(reader.assigned))  # type: ignore[misc]
+        readers.append(reader)
+
+    for reader in readers:
+        await reader.until(lambda reader=reader: len(reader.assigned) == 1)  # type: ignore[misc]
+        (where,) = reader.assigned
+        if where.partition > 0:
+            await reader.until(
+                lambda reader=reader, where=where: (
+                    reader.values(where.partition)  # type: ignore[misc]
+                    == [b"new"]
+                )
+            )
+
+
+@on_each(embedded=MAKES_TOPICS)
+async def test_a_topic_that_appears_later_is_read_from_its_beginning(
+    broker: Broker, members: Members
+) -> None:
+    topic = new_name()
+    member = members.consumer(topic, group=topic, start_at="latest")
+    assert list(await member.consumer.start()) == [topic]
+
+    await broker.create(topic)
+    await broker.fill(topic, [b"first"])
+
+    await member.until(lambda: member.values() == [b"first"])
+
+
+async def test_a_topic_that_appears_later_for_a_pattern_is_read_from_its_beginning(
+    broker: Broker, members: Members
+) -> None:
+    prefix = new_name()
+    await broker.create(f"{prefix}.a")
+    await broker.fill(f"{prefix}.a", [b"old"])
+    pattern = f"^{prefix}[.].*$"
+    member = await members.join(pattern, group=prefix, start_at="latest")
+    await member.until(lambda: len(member.assigned) == 1)
+
+    await broker.create(f"{prefix}.b")
+    await broker.fill(f"{prefix}.b", [b"new"])
+
+    await member.until(lambda: member.values() == [b"new"])
+
+
+async def test_none_refuses_to_start_where_nothing_is_committed(
+    broker: Broker, members: Members
+) -> None:
+    topic = await broker.topic()
+    member = members.consumer(topic, group=topic, start_at="none")
+    await member.consumer.start()
+
+    await member.until(lambda: bool(member.errors))
+
+    (error,) = member.errors
+    assert error.fatal
+    assert error.code == "_AUTO_OFFSET_RESET"
+    assert str(error) == (
+        f"Kafka could not consume: {topic}[0] has no committed offset and "
+        '`auto_offset_reset="none"` (_AUTO_OFFSET_RESET).'
+    )
+
+
+async def test_none_goes_on_where_something_is_committed(
+    broker: Broker, members: Members
+) -> None:
+    topic = await broker.topic()
+    await broker.fill(topic, numbered(3))
+    first = await members.join(topic, group=topic)
+    first.consumer.finished(TopicPartition(topic, 0), 2)
+    await first.consumer.stop(10.0)
+
+    second = await members.join(topic, group=topic, start_at="none")
+    await second.until(lambda: second.values() == [b"2"])
+
+
+@on_each(embedded="it deletes no records when it is asked to")
+async def test_a_gap_is_an_error_and_nothing_behind_it_is_read(
+    broker: Broker, members: Members
+) -> None:
+    topic = await broker.topic()
+    await broker.fill(topic, numbered(5))
+    first = await members.join(topic, group=topic)
+    first.consumer.finished(TopicPartition(topic, 0), 2)
+    await first.consumer.stop(10.0)
+    await broker.delete(topic, 0, before=4)
+
+    second = await members.join(topic, group=topic)
+    await second.until(lambda: bool(second.errors))
+
+    (error,) = second.errors
+    assert error.fatal
+    assert error.code == "_AUTO_OFFSET_RESET"
+    assert str(error).startswith(
+        f"{topic}[0]: the committed offset is not there any more: "
+    )
+    assert str(error).endswith(
+        ". Records were deleted before this group read them. To go on, set the group's "
+        "offset with kafka-consumer-groups.sh --reset-offsets."
+    )
+    await second.consumer.stop(10.0)
+    assert second.values() == []
+    assert await broker.committed(topic, topic) == {0: 2}
+
+
+async def test_without_a_group_latest_reads_what_comes_after_the_start(
+    broker: Broker, members: Members
+) -> None:
+    topic = await broker.topic()
+    await broker.fill(topic, [b"before"])
+    member = await members.join(topic, group=None, start_at="latest")
+
+    async def something_came() -> bool:
+        # The seam does not say when its position is known; what is written from then
+        # on comes.
+        await broker.fill(topic, [b"after"])
+        return bool(member.values())
+
+    await becomes_true(something_came)
+    assert set(member.values()) == {b"after"}

@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import logging
 import re
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, TypeVar, Unpack, cast
 
-from fastkafka import params
+from fastkafka import codecs, original, params
 from fastkafka import settings as client_settings
+from fastkafka.benchmark import Throughput, benchmarked
 from fastkafka.brokers import (
     BrokersSpec,
     KafkaBroker,
-    bootstrap_servers,
     parse_brokers,
 )
-from fastkafka.engine.supervisor import (
-    BackgroundTask,
-    ConsumerGroup,
-    ProducerGroup,
-    Supervisor,
-)
-from fastkafka.errors import ConfigError, did_you_mean
+from fastkafka.brokers import bootstrap_servers as address_of
+from fastkafka.engine.door import Door
+from fastkafka.engine.supervisor import BackgroundTask, Supervisor
+from fastkafka.errors import ConfigError, NotStartedError, did_you_mean
 from fastkafka.router import Router, argument_names, check_count, check_order
-from fastkafka.routing import (
-    ConsumerRoute,
-    Handler,
-    Order,
-    ProducerRoute,
-    ProducingFunction,
-)
-from fastkafka.transport.base import Transport
+from fastkafka.routing import ConsumerRoute, Order, ProducerRoute, check_topic
+from fastkafka.transport.base import Headers, Producer, Transport
 from fastkafka.transport.librdkafka import LibrdkafkaTransport
+from fastkafka.wiring import Defaults
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,10 +37,12 @@ Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 
 logger = logging.getLogger(__name__)
 
-LARGEST_BATCH = 1000
 DEFAULT_CONCURRENCY = 32
 SHUTDOWN_SECONDS = 25.0
 REVOKE_SECONDS = 10.0
+
+default_transport: Callable[[], Transport] = LibrdkafkaTransport
+"""What apps connect by that were given no transport; `InMemoryBroker` changes it."""
 
 
 class FastKafka(Router):
@@ -125,15 +121,28 @@ class FastKafka(Router):
         self.revoke_timeout = revoke_timeout
         self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
         """For tests: dependencies and what is called instead of them."""
+        self.benchmark_results: dict[str, Throughput] = {}
+        """By the functions' names, ``module.function``."""
+        self.AppMocks: Any = None
+        self.mocks: Any = None
+        """A mock for each function, after `create_mocks`."""
+        self.awaited_mocks: Any = None
+        """The same, whose assertions are awaited."""
+        self.run = False
+        """Without meaning; apps of the original may read it."""
+        self._address = _joined(bootstrap_servers)
+        if kafka_brokers is None and self._address is not None:
+            kafka_brokers = {bootstrap_servers_id: {"url": self._address}}
         self._brokers = parse_brokers(kafka_brokers)
         self._broker_name = bootstrap_servers_id
-        self._address = _joined(bootstrap_servers)
         self._order: Order = order
         self._concurrency = concurrency
         self._settings = cast("Mapping[str, object]", settings)
         self._transport = transport
+        self._address_of = address_of
         self._tasks: list[BackgroundTask] = []
         self._supervisor: Supervisor | None = None
+        self._running: Supervisor | None = None
         self._stack = AsyncExitStack()
         self._module = sys._getframe(1).f_globals.get("__name__", "")
 
@@ -166,6 +175,45 @@ class FastKafka(Router):
 
         return register
 
+    def benchmark(
+        self, interval: float | timedelta = 1, *, sliding_window_size: int | None = None
+    ) -> Callable[[F], F]:
+        """Log how often the decorated function is called; put it below `consumes`.
+
+        There is no timer: the first call after an interval logs, to
+        ``fastkafka.benchmark`` at INFO. Counts are in `benchmark_results`.
+
+        Args:
+            interval: Seconds.
+            sliding_window_size: Over how many intervals an average is logged, too.
+
+        Raises:
+            ConfigError: The interval is below 0, or the window below 1.
+        """
+        return benchmarked(self.benchmark_results, interval, window=sliding_window_size)
+
+    def create_docs(self) -> None:
+        """Write the AsyncAPI document and its page; see `fastkafka docs generate`.
+
+        They go to ``asyncapi/spec/asyncapi.yml`` and ``asyncapi/docs/index.html`` below
+        `root_path`, or below the current directory.
+
+        Raises:
+            ConfigError: A contact, or the security of a broker, is incomplete.
+        """
+        importlib.import_module("fastkafka.asyncapi").write_docs(self, self.root_path)
+
+    def create_mocks(self) -> None:
+        """Give `mocks` and `awaited_mocks` a mock for each function, for tests.
+
+        A function calls its mock with copies of its arguments before it runs. A
+        `Tester` does this by itself.
+
+        Raises:
+            ValueError: Two functions have one name, or one begins with an underscore.
+        """
+        importlib.import_module("fastkafka.testing.mocks").create_mocks(self)
+
     # Asking.
 
     @property
@@ -179,10 +227,23 @@ class FastKafka(Router):
         return self._supervisor is not None
 
     @property
+    def failure(self) -> BaseException | None:
+        """The error that ended the app, which is to be stopped now."""
+        return None if self._supervisor is None else self._supervisor.failure
+
+    @property
     def group_id(self) -> str | None:
         """The group of every function that names no other; None is no group."""
         default = _slug(self.title) or _slug(self._module) or "fastkafka"
         return client_settings.group_id(self._settings, default=default)
+
+    # What tests of old apps read.
+    _kafka_config = property(
+        lambda self: original.kafka_config(self._settings, self._broker_name)
+    )
+    _kafka_brokers = property(lambda self: original.kafka_brokers(self._brokers))
+    _consumers_store = property(lambda self: original.store(self.consumers))
+    _producers_store = property(lambda self: original.store(self.producers))
 
     # Choosing the cluster.
 
@@ -192,8 +253,7 @@ class FastKafka(Router):
         Raises:
             ConfigError: There is none of that name.
         """
-        if kafka_broker_name not in self._brokers:
-            raise ConfigError(self._unknown_broker(kafka_broker_name))
+        self._check_broker(kafka_broker_name)
         self._broker_name = kafka_broker_name
         self._address = None
 
@@ -205,7 +265,71 @@ class FastKafka(Router):
         """
         self._address = bootstrap_servers
 
+    # Producing.
+
+    async def produce(
+        self,
+        message: Any,
+        *,
+        topic: str,
+        key: bytes | None = None,
+        headers: Headers | None = None,
+        partition: int | None = None,
+        timestamp: int | None = None,
+    ) -> None:
+        """Send to a topic that is known only at run time; else declare a producer.
+
+        Inside a handler it only queues the record, whose acknowledgement the handler's
+        input waits for. Elsewhere it waits for the acknowledgement itself.
+
+        Args:
+            message: Sent as JSON, or untouched as `bytes`. A list is several messages;
+                a `KafkaEvent` is taken apart; None is a tombstone, which needs a key.
+            topic: Where it goes.
+            key: Records of one key keep their order.
+            headers: Names and raw values, in order.
+            partition: The partition's number; None lets the key decide.
+            timestamp: Milliseconds since the epoch; None is now.
+
+        Raises:
+            ConfigError: Kafka would not take the topic's name.
+            NotStartedError: The app does not run.
+            ProduceError: The message cannot be encoded, or the broker did not
+                acknowledge it.
+        """
+        check_topic(topic, where="produce")
+        door = Door("produce", self._own_producer, codecs.for_encoding("json", Any))
+        await door.send(
+            message,
+            topic=topic,
+            key=key,
+            headers=headers,
+            partition=partition,
+            timestamp=timestamp,
+        )
+
     # Running.
+
+    def fastapi_lifespan(
+        self, kafka_broker_name: str
+    ) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+        """Return what ``FastAPI(lifespan=...)`` takes to run this app beside it.
+
+        Args:
+            kafka_broker_name: A cluster of `kafka_brokers`.
+
+        Raises:
+            ConfigError: There is none of that name.
+        """
+        self._check_broker(kafka_broker_name)
+
+        @asynccontextmanager
+        async def lifespan(web_app: Any) -> AsyncIterator[None]:
+            self.set_kafka_broker(kafka_broker_name)
+            async with self:
+                yield
+
+        return lifespan
 
     async def __aenter__(self) -> FastKafka:
         """Enter the lifespan, connect, and wait for the first assignment.
@@ -220,9 +344,12 @@ class FastKafka(Router):
                 f"The app '{self.title}' runs already. Stop it before you start it."
             )
         supervisor = self._supervise()
-        self._remark()
+        for remark in self._defaults().remarks((*self.consumers, *self.producers)):
+            logger.info("%s", remark)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._lifespan())
+            self._running = supervisor
+            stack.callback(self._forget_running)
             try:
                 await supervisor.start()
             except BaseException:
@@ -298,66 +425,35 @@ class FastKafka(Router):
             yield
 
     def _supervise(self) -> Supervisor:
-        consumers: dict[Any, list[Handler]] = {}
-        for route in self._consumers:
-            config = self._client_config(route, client_settings.consumer_config)
-            group = client_settings.group_id(route.settings, default=self.group_id)
-            if group is not None:
-                config["group.id"] = group
-            key = frozenset(config.items())
-            consumers.setdefault(key, []).append(self._handler(route))
-        producers: dict[Any, list[ProducingFunction]] = {}
-        for function in self._producing:
-            config = self._client_config(
-                function.route, client_settings.producer_config
-            )
-            producers.setdefault(frozenset(config.items()), []).append(function)
-        for handlers in consumers.values():
-            _check_starts(handlers)
+        defaults = self._defaults()
         return Supervisor(
             self,
-            consumers=[
-                ConsumerGroup(handlers=handlers, config=dict(config))
-                for config, handlers in consumers.items()
-            ],
-            producers=[
-                ProducerGroup(functions=functions, config=dict(config))
-                for config, functions in producers.items()
-            ],
+            consumers=defaults.consumer_groups(self._consumers, self._servers_of),
+            producers=defaults.producer_groups(self._producing, self._servers_of),
             tasks=self._tasks,
-            transport=self._transport or LibrdkafkaTransport(),
+            transport=self._transport or default_transport(),
             revoke_timeout=self.revoke_timeout,
         )
 
-    def _remark(self) -> None:
-        """Say once what settings of old apps mean here."""
-        routes: list[ConsumerRoute | ProducerRoute] = [*self.consumers, *self.producers]
-        layers: list[tuple[Mapping[str, object], ...]] = [(self._settings,)]
-        layers += [(self._settings, route.settings) for route in routes]
-        said = dict.fromkeys(r for own in layers for r in client_settings.remarks(*own))
-        for remark in said:
-            logger.info("%s", remark)
+    def _forget_running(self) -> None:
+        self._running = None
 
-    def _handler(self, route: ConsumerRoute) -> Handler:
-        """Settle what a function leaves to the app."""
-        layers = self._settings, route.settings
-        most = client_settings.max_poll_records(*layers)
-        return Handler(
-            route,
-            start_at=client_settings.start_at(*layers),
-            order=route.order or self._order,
-            concurrency=route.concurrency or self._concurrency,
-            max_batch=route.max_batch or most or LARGEST_BATCH,
-        )
+    def _defaults(self) -> Defaults:
+        return Defaults(self._settings, self.group_id, self._order, self._concurrency)
 
-    def _client_config(
-        self,
-        route: ConsumerRoute | ProducerRoute,
-        make: Callable[..., dict[str, Any]],
-    ) -> dict[str, Any]:
-        config = make(self._settings, route.settings)
-        config["bootstrap.servers"] = self._bootstrap_servers(route.brokers)
-        return config
+    async def _own_producer(self) -> Producer:
+        """Return the producer with the app's own settings, on its own cluster."""
+        if self._running is None:
+            raise NotStartedError(
+                "`produce` was called before the app has started or after it has "
+                "stopped. Call it in `async with app:`, in a handler, or in a "
+                "background task."
+            )
+        config = self._defaults().producer_config(self._bootstrap_servers(None))
+        return await self._running.producer(config)
+
+    def _servers_of(self, route: ConsumerRoute | ProducerRoute) -> str:
+        return self._bootstrap_servers(route.brokers)
 
     def _bootstrap_servers(
         self, override: Mapping[str, Sequence[KafkaBroker]] | None
@@ -367,7 +463,7 @@ class FastKafka(Router):
         brokers = self._brokers if override is None else override
         if self._broker_name not in brokers:
             raise ConfigError(self._unknown_broker(self._broker_name))
-        return bootstrap_servers(self._broker_name, brokers[self._broker_name])
+        return self._address_of(self._broker_name, brokers[self._broker_name])
 
     def _override(
         self, brokers: BrokersSpec | None
@@ -381,27 +477,16 @@ class FastKafka(Router):
             )
         return override
 
+    def _check_broker(self, name: str) -> None:
+        if name not in self._brokers:
+            raise ConfigError(self._unknown_broker(name))
+
     def _unknown_broker(self, name: str) -> str:
         return (
             f"Given kafka_broker_name '{name}' is not found in kafka_brokers, "
             f"available options are {self._brokers.keys()}."
             f"{did_you_mean(name, self._brokers)}"
         )
-
-
-def _check_starts(handlers: Sequence[Handler]) -> None:
-    """Refuse functions that share a group and a topic, but want different starts."""
-    first: dict[str, Handler] = {}
-    for handler in handlers:
-        for topic in handler.route.topics:
-            other = first.setdefault(topic, handler)
-            if other.start_at != handler.start_at:
-                raise ConfigError(
-                    f"`{other.route.name}` starts '{topic}' at {other.start_at!r} and "
-                    f"`{handler.route.name}` at {handler.start_at!r}, but they share a "
-                    "group, which has one start. Use one `auto_offset_reset` for both, "
-                    "or another `group_id` for one."
-                )
 
 
 def _joined(servers: str | Sequence[str] | None) -> str | None:

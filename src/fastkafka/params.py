@@ -35,6 +35,7 @@ class Parameter:
         source: What fills it.
         keyword: It can only be passed by name.
         header: The header's name.
+        wanted: The type of a key or a header; of an element's in a batch.
         convert: Makes the value of a key or a header.
         optional: It has a default, which a missing key or header leaves alone.
         dependency: What fills it, for a dependency.
@@ -44,6 +45,7 @@ class Parameter:
     source: Source
     keyword: bool
     header: str = ""
+    wanted: Any = None
     convert: Callable[[bytes | None], Any] | None = None
     optional: bool = False
     dependency: Dependency | None = None
@@ -343,7 +345,7 @@ class _Plan:
         except ConfigError as error:
             raise ConfigError(f"`{self._name}`: {error}") from error
         optional = parameter.default is not parameter.empty
-        return Parameter(name, source, keyword, header, convert, optional)
+        return Parameter(name, source, keyword, header, wanted, convert, optional)
 
     def _check_list(
         self, parameter: str, annotation: Any, wanted: str, batch: bool

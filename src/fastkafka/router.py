@@ -142,6 +142,7 @@ class Router:
                 topics=topics,
                 plan=plan,
                 decode=_named(codecs.for_decoding, decoder, plan.message, name),
+                decoder=decoder,
                 order=check_order(how, where=where),
                 concurrency=check_count("concurrency", at_once, where=where),
                 max_batch=check_count("max_batch", max_batch, where=where),
@@ -215,7 +216,8 @@ class Router:
                     f"{where}: `confirm=True` waits for the acknowledgement, which a "
                     f"sync function cannot. Write `async def {name}(...)`."
                 )
-            message = params.plan_producer(function, sys._getframe(1).f_locals)
+            names = sys._getframe(1).f_locals
+            message = params.plan_producer(function, names)
             given = topic
             if given is None:
                 given = topic_from_name(function, prefix)
@@ -224,6 +226,8 @@ class Router:
                 topic=topics_of(function, given, prefix)[0],
                 message=message,
                 encode=_named(codecs.for_encoding, encoder, message, name),
+                encoder=encoder,
+                returns=params.resolve_hints(function, names).get("return", Any),
                 confirm=confirm,
                 settings=own,
                 brokers=self._override(brokers),

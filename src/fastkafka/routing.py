@@ -13,7 +13,7 @@ from functools import wraps
 from typing import Any, Literal, Protocol
 
 from fastkafka.brokers import KafkaBroker
-from fastkafka.codecs import Decoder, Encoder
+from fastkafka.codecs import Decoder, DecoderSpec, Encoder, EncoderSpec
 from fastkafka.errors import ConfigError, NotStartedError
 from fastkafka.params import CallPlan, function_name, is_async
 
@@ -34,6 +34,7 @@ class ConsumerRoute:
         topics: The topics that it reads; one that begins with ``^`` is a pattern.
         plan: How to call it.
         decode: A record's value to its message.
+        decoder: What *decode* was made of: its name or the user's function.
         order: What is handled one after another; None is the app's.
         concurrency: How many keys, records or sync calls are handled at once; None is
             the app's.
@@ -47,6 +48,7 @@ class ConsumerRoute:
     topics: tuple[str, ...]
     plan: CallPlan
     decode: Decoder
+    decoder: DecoderSpec = "json"
     order: Order | None = None
     concurrency: int | None = None
     max_batch: int | None = None
@@ -94,7 +96,9 @@ class ProducerRoute:
         function: The user's function, untouched.
         topic: Where its values go.
         message: The declared type of one message; `Any` when none is declared.
+        returns: Its return annotation, resolved; `Any` when there is none.
         encode: A message to a record's value.
+        encoder: What *encode* was made of: its name or the user's function.
         confirm: True waits for the acknowledgement always, False never, None where
             nobody else would (outside a handler).
         settings: Client settings given to the decorator.
@@ -106,6 +110,8 @@ class ProducerRoute:
     topic: str
     message: Any
     encode: Encoder
+    encoder: EncoderSpec = "json"
+    returns: Any = Any
     confirm: bool | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
     brokers: Mapping[str, Sequence[KafkaBroker]] | None = None
@@ -142,28 +148,29 @@ class ProducingFunction:
         self.call = self._wrap(route.function)
 
     def _wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        # The route is asked at each call: tests put a mock before its function.
         if inspect.isasyncgenfunction(function):
 
             @wraps(function)
             async def produce(*args: Any, **kwargs: Any) -> Any:
-                return await self._send_each_async(function(*args, **kwargs))
+                return await self._send_each_async(self.route.function(*args, **kwargs))
         elif is_async(function):
 
             @wraps(function)
             async def produce(*args: Any, **kwargs: Any) -> Any:
-                value = await function(*args, **kwargs)
+                value = await self.route.function(*args, **kwargs)
                 await self._started().send_and_wait(value)
                 return value
         elif inspect.isgeneratorfunction(function):
 
             @wraps(function)
             def produce(*args: Any, **kwargs: Any) -> Any:
-                return self._send_each(function(*args, **kwargs))
+                return self._send_each(self.route.function(*args, **kwargs))
         else:
 
             @wraps(function)
             def produce(*args: Any, **kwargs: Any) -> Any:
-                value = function(*args, **kwargs)
+                value = self.route.function(*args, **kwargs)
                 self._started().send(value)
                 return value
 

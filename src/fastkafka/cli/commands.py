@@ -8,6 +8,7 @@ import typer
 
 from fastkafka import __version__
 from fastkafka.cli.broker import broker
+from fastkafka.cli.docs import docs_app
 from fastkafka.cli.run import run
 from fastkafka.cli.testing import testing_app
 
@@ -41,4 +42,5 @@ def fastkafka(
 
 cli.command()(run)
 cli.command()(broker)
+cli.add_typer(docs_app, name="docs")
 cli.add_typer(testing_app, name="testing")

@@ -15,7 +15,7 @@ from typing import Any
 
 from fastkafka.engine.consumer import GroupMember
 from fastkafka.engine.producer import Sender
-from fastkafka.errors import FastKafkaError
+from fastkafka.errors import FastKafkaError, NotStartedError
 from fastkafka.params import function_name
 from fastkafka.routing import Handler, ProducingFunction
 from fastkafka.transport.base import Producer, Transport
@@ -70,6 +70,8 @@ class Supervisor:
         transport: Transport,
         revoke_timeout: float,
     ) -> None:
+        self.loop = asyncio.get_running_loop()
+        """Where it runs."""
         self._app = app
         self._consumer_groups = consumers
         self._producer_groups = producers
@@ -79,9 +81,10 @@ class Supervisor:
         self.members: list[GroupMember] = []
         """What consumes, one for each client."""
         self._producers: list[Producer] = []
+        self._clients: dict[Any, asyncio.Future[Producer]] = {}
         self._tasks: list[asyncio.Task[Any]] = []
         self._draining: list[asyncio.Task[None]] = []
-        self._stopping = False
+        self._stopping = self._closing = False
         self.failure: BaseException | None = None
         """The error that ended the app."""
         self._failed = asyncio.Event()
@@ -104,6 +107,26 @@ class Supervisor:
             self._tasks.append(task)
             logger.debug("Background task '%s' started", task.get_name())
 
+    async def producer(self, config: Mapping[str, Any]) -> Producer:
+        """Return the client with this configuration; make it if no function has one.
+
+        Raises:
+            NotStartedError: The app has stopped.
+            BrokerUnavailableError: No broker answered.
+        """
+        if self._closing:
+            raise NotStartedError(
+                "The app has stopped. Produce in `async with app:`, in a handler, or "
+                "in a background task."
+            )
+        key = frozenset(config.items())
+        client = self._clients.get(key)
+        if client is None or (client.done() and client.exception() is not None):
+            client = asyncio.ensure_future(self._connect(config, ()))
+            self._clients[key] = client
+        # Whoever waits too must not be cancelled with the one who came first.
+        return await asyncio.shield(client)
+
     async def wait_failed(self) -> BaseException:
         """Return the error that ended the app, as soon as there is one."""
         await self._failed.wait()
@@ -123,6 +146,9 @@ class Supervisor:
         drained = deadline - min(timeout * _RESERVE, _MOST_RESERVED)
         await self._stop_tasks(drained - loop.time())
         await asyncio.gather(*(m.drain(drained - loop.time()) for m in self.members))
+        self._closing = True
+        for client in self._clients.values():
+            client.cancel()
         for group in self._producer_groups:
             for function in group.functions:
                 function.sender = None
@@ -159,12 +185,19 @@ class Supervisor:
 
     async def _start_producer(self, group: ProducerGroup) -> None:
         topics = {function.route.topic for function in group.functions}
-        producer = self._transport.producer(group.config, topics)
-        self._producers.append(producer)
-        missing = await producer.start()
-        _warn_of_missing(missing, group.config)
+        connecting = asyncio.ensure_future(self._connect(group.config, topics))
+        self._clients[frozenset(group.config.items())] = connecting
+        producer = await connecting
         for function in group.functions:
             function.sender = Sender(function.route, producer)
+
+    async def _connect(
+        self, config: Mapping[str, Any], topics: Collection[str]
+    ) -> Producer:
+        producer = self._transport.producer(config, topics)
+        self._producers.append(producer)
+        _warn_of_missing(await producer.start(), config)
+        return producer
 
     async def _start_member(self, group: ConsumerGroup) -> None:
         member = GroupMember(group.handlers, app=self._app, failed=self.fail)

@@ -238,6 +238,12 @@ class MemoryBroker:
             for log in logs
         }
 
+    def commit(self) -> None:
+        """Let every consumer commit what is finished, as when its interval is over."""
+        for client in self._cluster.clients:
+            if isinstance(client, MemoryConsumer):
+                client.commit()
+
     def members(self, group: str) -> dict[str, set[TopicPartition]]:
         """Return what each member of a group has, by the members' ids."""
         members = self._group(group).members

@@ -69,13 +69,17 @@ class LoopClock:
 
     It starts at the wall clock's time, read once, so that timestamps look right. A
     clock outlives its loop: under the next one it goes on from where it stood.
+
+    Args:
+        loop: Whose time it is, in whatever thread it is asked; None is that of the
+            loop that is running.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._now = time.time()
         self._timers = _Timers()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._zero = 0.0
+        self._only = self._loop = loop
+        self._zero = 0.0 if loop is None else loop.time() - self._now
         self._alarm: asyncio.TimerHandle | None = None
 
     def time(self) -> float:
@@ -105,6 +109,8 @@ class LoopClock:
         self._now = max(self._now, when)
 
     def _running_loop(self) -> asyncio.AbstractEventLoop | None:
+        if self._only is not None:
+            return self._only
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:

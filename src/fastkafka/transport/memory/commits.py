@@ -48,7 +48,7 @@ class Commits:
         """Commit in the interval what waits."""
         if self._waiting and self._timer is None:
             self._timer = self._clock.call_at(
-                self._clock.time() + self._interval, self._due
+                self._clock.time() + self._interval, self.due
             )
 
     def commit(self, partitions: Collection[TopicPartition]) -> None:
@@ -76,15 +76,17 @@ class Commits:
         self._waiting.pop(partition, None)
         self._committed.pop(partition, None)
 
-    def stop(self) -> None:
-        """Commit nothing more."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _due(self) -> None:
+    def due(self) -> None:
+        """Commit what waits: the interval is over."""
+        self.stop()
         self._timer = None
         if self._may_commit():
             offsets, self._waiting = self._waiting, {}
             if not self.now(offsets):
                 self._waiting = offsets | self._waiting
                 self.in_time()
+
+    def stop(self) -> None:
+        """Commit nothing more."""
+        if self._timer is not None:
+            self._timer.cancel()

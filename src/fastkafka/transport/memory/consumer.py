@@ -140,6 +140,10 @@ class MemoryConsumer:
             self._group.fell_silent(self.member)
         self._cluster.changed()
 
+    def commit(self) -> None:
+        """Commit what is finished, as when the interval is over."""
+        self._commits.due()
+
     def suspend(self) -> None:
         """Hang, as a process that was stopped: no heartbeat, no commit, no intake."""
         self._resumed.clear()

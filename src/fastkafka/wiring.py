@@ -1,0 +1,129 @@
+"""Routes and settings to what the supervisor runs: one client for each configuration.
+
+Functions whose clients would be configured alike share one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastkafka import settings as client_settings
+from fastkafka.engine.supervisor import ConsumerGroup, ProducerGroup
+from fastkafka.errors import ConfigError
+from fastkafka.routing import (
+    ConsumerRoute,
+    Handler,
+    Order,
+    ProducerRoute,
+    ProducingFunction,
+)
+
+LARGEST_BATCH = 1000
+
+ServersOf = Callable[[ConsumerRoute | ProducerRoute], str]
+"""Returns the bootstrap servers of the cluster that a function talks to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What an app says for functions that say nothing else.
+
+    Attributes:
+        settings: Client settings.
+        group_id: The consumer group, or None.
+        order: What is handled one after another.
+        concurrency: How many keys, records or sync calls are handled at once.
+    """
+
+    settings: Mapping[str, object]
+    group_id: str | None
+    order: Order
+    concurrency: int
+
+    def consumer_groups(
+        self, routes: Sequence[ConsumerRoute], servers_of: ServersOf
+    ) -> list[ConsumerGroup]:
+        """Return the consumers that the functions need.
+
+        Raises:
+            ConfigError: Two functions that would share one contradict each other.
+        """
+        sharing: dict[Any, list[Handler]] = {}
+        for route in routes:
+            config = client_settings.consumer_config(self.settings, route.settings)
+            config["bootstrap.servers"] = servers_of(route)
+            group = client_settings.group_id(route.settings, default=self.group_id)
+            if group is not None:
+                config["group.id"] = group
+            key = frozenset(config.items())
+            sharing.setdefault(key, []).append(self._handler(route))
+        for handlers in sharing.values():
+            _check_starts(handlers)
+        return [
+            ConsumerGroup(handlers=handlers, config=dict(config))
+            for config, handlers in sharing.items()
+        ]
+
+    def producer_groups(
+        self, functions: Sequence[ProducingFunction], servers_of: ServersOf
+    ) -> list[ProducerGroup]:
+        """Return the producers that the functions need."""
+        sharing: dict[Any, list[ProducingFunction]] = {}
+        for function in functions:
+            servers = servers_of(function.route)
+            config = self.producer_config(servers, function.route.settings)
+            sharing.setdefault(frozenset(config.items()), []).append(function)
+        return [
+            ProducerGroup(functions=functions, config=dict(config))
+            for config, functions in sharing.items()
+        ]
+
+    def producer_config(
+        self, servers: str, *own: Mapping[str, object]
+    ) -> dict[str, Any]:
+        """Return the configuration of a producer.
+
+        Args:
+            servers: Its bootstrap servers.
+            own: Settings of a function, over the app's.
+        """
+        config = client_settings.producer_config(self.settings, *own)
+        config["bootstrap.servers"] = servers
+        return config
+
+    def remarks(self, routes: Sequence[ConsumerRoute | ProducerRoute]) -> Sequence[str]:
+        """Return once each what settings of old apps mean here."""
+        layers: list[tuple[Mapping[str, object], ...]] = [(self.settings,)]
+        layers += [(self.settings, route.settings) for route in routes]
+        return list(
+            dict.fromkeys(r for own in layers for r in client_settings.remarks(*own))
+        )
+
+    def _handler(self, route: ConsumerRoute) -> Handler:
+        """Settle what a function leaves to the app."""
+        layers = self.settings, route.settings
+        most = client_settings.max_poll_records(*layers)
+        return Handler(
+            route,
+            start_at=client_settings.start_at(*layers),
+            order=route.order or self.order,
+            concurrency=route.concurrency or self.concurrency,
+            max_batch=route.max_batch or most or LARGEST_BATCH,
+        )
+
+
+def _check_starts(handlers: Sequence[Handler]) -> None:
+    """Refuse functions that share a group and a topic, but want different starts."""
+    first: dict[str, Handler] = {}
+    for handler in handlers:
+        for topic in handler.route.topics:
+            other = first.setdefault(topic, handler)
+            if other.start_at != handler.start_at:
+                raise ConfigError(
+                    f"`{other.route.name}` starts '{topic}' at {other.start_at!r} and "
+                    f"`{handler.route.name}` at {handler.start_at!r}, but they share a "
+                    "group, which has one start. Use one `auto_offset_reset` for both, "
+                    "or another `group_id` for one."
+                )

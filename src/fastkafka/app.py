@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar, Unpack, cast
 
@@ -298,7 +299,8 @@ class FastKafka(Router):
                 acknowledge it.
         """
         check_topic(topic, where="produce")
-        door = Door("produce", self._own_producer, codecs.for_encoding("json", Any))
+        client = partial(self._producer_at, None, caller="produce")
+        door = Door("produce", client, codecs.for_encoding("json", Any))
         await door.send(
             message,
             topic=topic,
@@ -441,16 +443,21 @@ class FastKafka(Router):
     def _defaults(self) -> Defaults:
         return Defaults(self._settings, self.group_id, self._order, self._concurrency)
 
-    async def _own_producer(self) -> Producer:
-        """Return the producer with the app's own settings, on its own cluster."""
+    async def _producer_at(self, servers: str | None, *, caller: str) -> Producer:
+        """Return the producer with the app's own settings.
+
+        Args:
+            servers: On which cluster; None is the app's own.
+            caller: Who wants to produce, for the error.
+        """
         if self._running is None:
             raise NotStartedError(
-                "`produce` was called before the app has started or after it has "
+                f"`{caller}` was called before the app has started or after it has "
                 "stopped. Call it in `async with app:`, in a handler, or in a "
                 "background task."
             )
-        config = self._defaults().producer_config(self._bootstrap_servers(None))
-        return await self._running.producer(config)
+        servers = servers or self._bootstrap_servers(None)
+        return await self._running.producer(self._defaults().producer_config(servers))
 
     def _servers_of(self, route: ConsumerRoute | ProducerRoute) -> str:
         return self._bootstrap_servers(route.brokers)

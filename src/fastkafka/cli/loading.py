@@ -32,7 +32,25 @@ class UserModuleError(ConfigError):
 
 
 def load_app(import_string: str) -> FastKafka:
-    """Import the app that `module:attribute` names.
+    """Import the app that `module:attribute` names; see `import_from_string`.
+
+    Raises:
+        UserModuleError: The module raised.
+        ConfigError: There is no such module or attribute, it is no app, or the
+            module declares something that cannot work.
+    """
+    value = import_from_string(import_string)
+    if not isinstance(value, FastKafka):
+        name, _, attribute = import_string.partition(":")
+        raise ConfigError(
+            f'Attribute "{attribute}" of module "{name}" is no FastKafka app, but a '
+            f"`{type(value).__name__}`. {_apps_of(sys.modules[name])}"
+        )
+    return value
+
+
+def import_from_string(import_string: str) -> object:
+    """Import what `module:attribute` names.
 
     The current directory is searched last, so that a file in it cannot take the
     place of an installed module.
@@ -42,8 +60,8 @@ def load_app(import_string: str) -> FastKafka:
 
     Raises:
         UserModuleError: The module raised.
-        ConfigError: There is no such module or attribute, it is no app, or the
-            module declares something that cannot work.
+        ConfigError: There is no such module or attribute, or the module declares
+            something that cannot work.
     """
     name, _, attribute = import_string.partition(":")
     if not name or not attribute:
@@ -69,11 +87,6 @@ def load_app(import_string: str) -> FastKafka:
                 f'Attribute "{attribute}" not found in module "{name}". '
                 f"{_apps_of(module)}"
             ) from None
-    if not isinstance(value, FastKafka):
-        raise ConfigError(
-            f'Attribute "{attribute}" of module "{name}" is no FastKafka app, but a '
-            f"`{type(value).__name__}`. {_apps_of(module)}"
-        )
     return value
 
 

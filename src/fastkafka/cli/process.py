@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol, cast
+
+logger = logging.getLogger("fastkafka._components._subprocess")
+"""The original's, whose lines scripts of users wait for."""
 
 LONGEST_LINE = 1024 * 1024
 """Bytes; what is longer is printed in pieces, so that no worker can fill our memory."""
@@ -84,6 +88,7 @@ class WorkerProcess:
         self.ready = False
         self.error: str | None = None
         self.transient = False
+        self._asked = False
         self._transport = transport
         self._streams = streams
         self._on_report = on_report
@@ -121,6 +126,10 @@ class WorkerProcess:
 
     def terminate(self) -> None:
         """Ask it to stop (SIGTERM)."""
+        self._asked = True
+        logger.info(
+            "terminate_asyncio_process(): Terminating the process %s...", self.pid
+        )
         with contextlib.suppress(ProcessLookupError):  # it has just ended
             self._transport.terminate()
 
@@ -146,6 +155,9 @@ class WorkerProcess:
         self._reports.cancel()
         code = self._transport.get_returncode()
         assert code is not None
+        if self._asked:
+            how = "killed!" if code == -signal.SIGKILL else "terminated."
+            logger.info("terminate_asyncio_process(): Process %s %s", self.pid, how)
         return code
 
     async def _read_reports(self, reports: socket.socket) -> None:

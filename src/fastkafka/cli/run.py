@@ -65,9 +65,11 @@ def run(
     import asyncio  # noqa: PLC0415
 
     from fastkafka.cli.embedded import reachable  # noqa: PLC0415
+    from fastkafka.cli.logs import configure_logging  # noqa: PLC0415
     from fastkafka.cli.supervise import Supervisor  # noqa: PLC0415
     from fastkafka.cli.terminal import complain  # noqa: PLC0415
 
+    configure_logging(log_level.value)
     try:
         with reachable(kafka_broker) as broker:
 

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import faulthandler
 import io
-import logging
 import os
 import re
 import signal
@@ -24,6 +23,8 @@ from types import FrameType
 from fastkafka.app import FastKafka
 from fastkafka.cli.embedded import reachable
 from fastkafka.cli.loading import UserModuleError, load_app, user_traceback
+from fastkafka.cli.logs import configure_logging
+from fastkafka.cli.original_log import OriginalLog
 from fastkafka.cli.process import Report
 from fastkafka.errors import BrokerUnavailableError, FastKafkaError
 
@@ -47,10 +48,12 @@ def run_worker(arguments: Sequence[str]) -> int:
         _configure_output(options.log_level)
         with reachable(options.kafka_broker) as kafka_broker:
             app = load_app(options.app)
+            log = OriginalLog(app)
             _point(app, kafka_broker)
+            log.broker_is_chosen()
             app.shutdown_timeout = options.shutdown_timeout
             _tell(parent, "loaded")
-            return asyncio.run(_serve(app, stop, lambda: _tell(parent, "ready")))
+            return asyncio.run(_serve(app, stop, lambda: _tell(parent, "ready"), log))
     except KeyboardInterrupt:
         return 0  # told to stop before anything had started
     except UserModuleError as error:
@@ -66,7 +69,9 @@ def run_worker(arguments: Sequence[str]) -> int:
     return 1
 
 
-async def _serve(app: FastKafka, stop: StopSignal, on_ready: Callable[[], None]) -> int:
+async def _serve(
+    app: FastKafka, stop: StopSignal, on_ready: Callable[[], None], log: OriginalLog
+) -> int:
     """Run *app* until the signal or until it fails; return the exit code.
 
     A signal while the app starts cancels the start; what was opened is closed.
@@ -89,6 +94,7 @@ async def _serve(app: FastKafka, stop: StopSignal, on_ready: Callable[[], None])
             on_ready()
             await asyncio.wait({running})
             stop.start_deadline()
+            log.stops()
             failure = None if running.cancelled() else running.exception()
     except asyncio.CancelledError:
         if not stop.came:
@@ -203,11 +209,7 @@ def _configure_output(log_level: str) -> None:
     """Log to stdout, and let every line out as it is written."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
-    logging.basicConfig(
-        stream=sys.stdout,
-        level=log_level.upper(),
-        format="[%(levelname)s] %(name)s: %(message)s",
-    )
+    configure_logging(log_level)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from fastkafka import codecs
 from fastkafka.engine.producer import Sender
-from fastkafka.errors import ProduceError
+from fastkafka.errors import ConfigError, ProduceError
 from fastkafka.messages import KafkaEvent
 from fastkafka.routing import ProducerRoute
 from fastkafka.transport.base import Headers, Producer
@@ -101,6 +101,8 @@ class Door:
     def _encoded(self, message: Any, topic: str) -> bytes | None:
         try:
             return self._encode(message)
+        except ConfigError:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever an encoder raises
             fits_not = (
                 "cannot be encoded"

@@ -102,6 +102,11 @@ class MemoryBroker:
 
     # Topics and records.
 
+    @property
+    def topics(self) -> Sequence[str]:
+        """The names of the topics, in the order of their appearance."""
+        return tuple(self._cluster.topics)
+
     def create_topic(
         self,
         name: str,
@@ -381,6 +386,11 @@ class MemoryBroker:
         """
         self._cluster.clock.advance(seconds)
         self._cluster.wake()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is left to do; see `idle`."""
+        return self._cluster.busy()
 
     async def idle(self) -> None:
         """Return when nothing is left to do.

@@ -1,0 +1,3 @@
+"""The original's path; see `fastkafka`."""
+
+from fastkafka.app import FastKafka as FastKafka

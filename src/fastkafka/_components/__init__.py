@@ -1,0 +1,1 @@
+"""Import paths of the original FastKafka, for published code; re-exports only."""

@@ -1,0 +1,3 @@
+"""The original's path; see `fastkafka`."""
+
+from fastkafka.messages import EventMetadata as EventMetadata

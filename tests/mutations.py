@@ -44,6 +44,7 @@ class Mutation:
 
 OFFSETS, LANES = "engine/offsets.py", "engine/lanes.py"
 MEMBER, SUPERVISOR = "engine/consumer.py", "engine/supervisor.py"
+RECOVERY = "engine/recovery.py"
 CONSUMER = "transport/librdkafka/consumer.py"
 INTAKE = "transport/intake.py"
 
@@ -73,26 +74,53 @@ MUTATIONS = [
         "I1: committed when handled, not when acknowledged",
         "engine/delivery.py",
         "        if len(self._acknowledged) == len(self._sent):\n"
-        "            self._settle()",
-        "        if True:\n            self._settle()",
+        "            self._settle(self._opening)",
+        "        if True:\n            self._settle(self._opening)",
         "tests/test_engine.py -k i1_nothing",
     ),
     Mutation(
         "I1: a refused output is taken for an acknowledged one",
         "engine/delivery.py",
-        "        if error is not None:\n            self.failures.append",
-        "        if error is None:\n            self.failures.append",
+        "        if error is not None:\n            self._failures.append",
+        "        if error is None:\n            self._failures.append",
         "tests/test_engine.py",
     ),
     Mutation(
-        "I1: a record that cannot be decoded counts as done",
-        LANES,
-        "            if error is not None:\n                owner.failed(error)",
-        "            if error is not None:\n"
-        "                at = error.offset\n"
-        "                owner.finished(chunk.handler, at, at + 1)\n"
-        "                owner.failed(error)",
+        "I1: a record that failed for good counts as done before the app stops",
+        RECOVERY,
+        "            owner.failed(error)\n            return False\n        attempts",
+        "            at = error.offset\n"
+        "            owner.finished(chunk.handler, at, at + 1)\n"
+        "            owner.failed(error)\n            return False\n        attempts",
         "tests/test_engine.py -k i1_a_record",
+    ),
+    Mutation(
+        "I1: a record is done before its dead letter is acknowledged",
+        "engine/deadletters.py",
+        "        for _, error, report, refusing in await done:",
+        "        for _, error, report, refusing in ():",
+        "tests/test_failures.py -k nothing_is_committed",
+    ),
+    Mutation(
+        "I1: a dead letter that cannot be written is given up",
+        RECOVERY,
+        "                if not parked:\n                    return False",
+        "                pass",
+        "tests/test_failures.py -k a_stop_while",
+    ),
+    Mutation(
+        "a refused output is not retried",
+        LANES,
+        "            self._pool.return_to(\n",
+        "            (lambda chunk: owner.finished(handler, before, start))(\n",
+        "tests/test_failures.py -k refused",
+    ),
+    Mutation(
+        "what is given back for a retry forgets its attempts",
+        LANES,
+        "                    attempt=attempt,\n",
+        "",
+        "tests/test_failures.py -k no_broker_takes",
     ),
     Mutation(
         "I1: the failing record itself is finished",
@@ -149,11 +177,8 @@ MUTATIONS = [
     Mutation(
         "I4: the poll thread waits for the loop",
         CONSUMER,
-        "        self._tell(self._listener.on_records, runs)",
-        "        done = threading.Event()\n"
-        "        self._tell(self._listener.on_records, runs)\n"
-        "        self._tell(done.set)\n"
-        "        done.wait()",
+        "        self._caught_up.wait(PATIENCE_SECONDS)",
+        "        self._caught_up.wait()",
         "tests/test_invariants.py -k i4",
     ),
     Mutation(
@@ -174,7 +199,8 @@ MUTATIONS = [
         "I6: the event loop calls the client",
         CONSUMER,
         "        self._finished[partition] = offset\n",
-        "        self._finished[partition] = offset\n        self._store(self._client)\n",
+        "        self._finished[partition] = offset\n"
+        "        self._store(self._client)\n",
         "tests/test_invariants.py -k i6",
     ),
     Mutation(
@@ -194,7 +220,7 @@ MUTATIONS = [
     Mutation(
         "I7: a stop handles everything that was fetched",
         LANES,
-        "        while at < len(records) and not owner.stopping:",
+        "        while at < len(records) and not owner.stopped.is_set():",
         "        while at < len(records):",
         "tests/test_invariants.py -k i7_a_stop_finishes",
     ),

@@ -26,6 +26,7 @@ from fastkafka import (
     HandlerError,
     KafkaEvent,
     ProduceError,
+    Retry,
 )
 from fastkafka.testing import EmbeddedBroker
 from tests.clients import committed, ends, in_thread, produce, read, until
@@ -59,6 +60,8 @@ def orders(*ids: int) -> list[bytes]:
 
 
 def shop(embedded: EmbeddedBroker, **settings: Any) -> FastKafka:
+    """Return an app that stops at the first failure, so that the tests see it."""
+    settings = {"on_failure": "stop", "retry": Retry(attempts=1)} | settings
     return FastKafka(
         title="Shop", bootstrap_servers=embedded.bootstrap_servers, **settings
     )

@@ -21,6 +21,7 @@ from fastkafka import (
     Header,
     KafkaEvent,
     Key,
+    Retry,
 )
 from fastkafka.testing import EmbeddedBroker
 from tests.clients import committed, in_thread, until
@@ -35,7 +36,12 @@ class Customer(BaseModel):
 
 
 def shop(embedded: EmbeddedBroker) -> FastKafka:
-    app = FastKafka(title="Shop", bootstrap_servers=embedded.bootstrap_servers)
+    app = FastKafka(
+        title="Shop",
+        bootstrap_servers=embedded.bootstrap_servers,
+        on_failure="stop",
+        retry=Retry(attempts=1),
+    )
 
     @app.produces(topic="orders")
     async def to_orders(event: KafkaEvent[Any]) -> KafkaEvent[Order]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from tests.clients import until
 
 from fastkafka import EventMetadata, FastKafka, KafkaEvent, ProduceError
 from fastkafka.app import default_transport
@@ -18,6 +17,7 @@ from fastkafka.testing import InMemoryBroker, Tester
 from fastkafka.testing.in_memory import SharedBroker, active_clusters
 from fastkafka.transport.librdkafka import LibrdkafkaTransport
 from fastkafka.transport.memory import MemoryBroker
+from tests.clients import until
 
 
 class Name(BaseModel):

@@ -9,10 +9,11 @@ from typing import Any
 
 from fastkafka import codecs
 from fastkafka.engine.consumer import GroupMember
+from fastkafka.engine.deadletters import DeadLetters
 from fastkafka.params import plan_handler
 from fastkafka.router import Router
 from fastkafka.routing import ConsumerRoute, Handler
-from fastkafka.transport.base import Run, TopicPartition
+from fastkafka.transport.base import Producer, Run, TopicPartition
 from tests.clients import until
 
 PARTITION = TopicPartition("numbers", 0)
@@ -89,7 +90,17 @@ async def member_of(
         )
         for function in functions
     ]
-    member = GroupMember(handlers, app=None, failed=failed.append)
+
+    async def no_producer() -> Producer:
+        raise AssertionError("no dead letter is expected")
+
+    member = GroupMember(
+        handlers,
+        app=None,
+        dead_letters=DeadLetters("group", no_producer),
+        given_up=failed.append,
+        failed=failed.append,
+    )
     consumer = RecordingConsumer()
     await member.start(consumer)
     try:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from fastkafka import EventMetadata, FastKafka, HandlerError, KafkaEvent
+from fastkafka import EventMetadata, FastKafka, HandlerError, KafkaEvent, Retry
 from fastkafka.transport.memory import MemoryBroker
 
 logger = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ async def test_a_rebalance_waits_for_the_record_in_hand_and_repeats_nothing() ->
 
 async def test_an_output_that_is_refused_stops_the_app_before_its_input() -> None:
     broker = MemoryBroker()
-    app = shop(broker)
+    app = shop(broker, on_failure="stop", retry=Retry(attempts=1))
 
     @app.consumes(topic="orders")
     async def on_orders(order: Order) -> None:

@@ -10,7 +10,12 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel
 
-from fastkafka import Depends, FastKafka, HandlerError
+from fastkafka import (
+    Depends,
+    FastKafka,
+    HandlerError,
+    Retry,
+)
 from fastkafka.testing import InMemoryBroker, Tester
 from fastkafka.transport.memory import MemoryBroker
 
@@ -229,7 +234,12 @@ async def test_all_public_methods_of_a_mock_are_awaited() -> None:
 
 
 async def test_a_failure_ends_the_wait_of_an_app_alone() -> None:
-    app = FastKafka(title="Shop", transport=MemoryBroker())
+    app = FastKafka(
+        title="Shop",
+        transport=MemoryBroker(),
+        on_failure="stop",
+        retry=Retry(attempts=1),
+    )
 
     @app.consumes()
     async def on_orders(order: Order) -> None:

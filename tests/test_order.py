@@ -11,7 +11,14 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel
 
-from fastkafka import ConfigError, EventMetadata, FastKafka, HandlerError, Key
+from fastkafka import (
+    ConfigError,
+    EventMetadata,
+    FastKafka,
+    HandlerError,
+    Key,
+    Retry,
+)
 from fastkafka.executors import DynamicTaskExecutor, SequentialExecutor, StreamExecutor
 from fastkafka.testing import EmbeddedBroker
 from tests.clients import committed, in_thread, produce, until
@@ -175,7 +182,13 @@ async def test_a_failure_among_many_is_not_passed_by_the_commit(
     servers = embedded.bootstrap_servers
     for i in range(30):
         await in_thread(produce, servers, "orders", orders(i), key=b"k%d" % i)
-    app = shop(embedded, order=order, concurrency=4)
+    app = shop(
+        embedded,
+        order=order,
+        concurrency=4,
+        on_failure="stop",
+        retry=Retry(attempts=1),
+    )
 
     @app.consumes()
     async def on_orders(order: Order) -> None:

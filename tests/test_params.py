@@ -127,8 +127,8 @@ def test_a_callable_object_can_handle() -> None:
         ),
         (
             "async def on_orders(order: Order, meta: list[EventMetadata]): ...",
-            "`on_orders`: parameter 'meta' must be `EventMetadata`, because the handler "
-            "takes one message.",
+            "`on_orders`: parameter 'meta' must be `EventMetadata`, because the "
+            "handler takes one message.",
         ),
         (
             "async def on_orders(orders: list[Order], meta: EventMetadata): ...",

@@ -12,6 +12,7 @@ import fastkafka
 
 def test_the_public_names_are_these() -> None:
     assert sorted(fastkafka.__all__) == [
+        "BatchError",
         "BrokerUnavailableError",
         "ClientError",
         "ConfigError",
@@ -27,7 +28,11 @@ def test_the_public_names_are_these() -> None:
         "NotStartedError",
         "ProduceError",
         "RecordError",
+        "Reject",
+        "Retry",
+        "RetryLater",
         "Router",
+        "StopConsuming",
         "__version__",
     ]
 

@@ -24,6 +24,7 @@ from fastkafka import (
     Key,
     NotStartedError,
     ProduceError,
+    Retry,
     Router,
 )
 from fastkafka.encoder import AvroBase, avro_decoder, avro_encoder
@@ -377,8 +378,11 @@ async def test_a_decoder_without_an_encoder_needs_bytes() -> None:
 # Failures.
 
 
-def failing(error: BaseException) -> FastKafka:
-    app = FastKafka(title="Shop")
+STOPS: Any = {"on_failure": "stop", "retry": Retry(attempts=1)}
+
+
+def failing(error: BaseException, **settings: Any) -> FastKafka:
+    app = FastKafka(title="Shop", **(settings or STOPS))
 
     @app.consumes()
     async def on_orders(order: Order) -> None:
@@ -470,10 +474,43 @@ async def test_an_assertion_that_fails_says_that_an_app_had_failed() -> None:
 
 
 async def test_bytes_that_do_not_fit_fail_as_they_would_in_production() -> None:
-    async with Tester(shop()) as tester:
+    async with Tester(shop(**STOPS)) as tester:
         await tester.to_orders(b'{"id": "seven"}')
         with pytest.raises(DecodingError, match="valid integer"):
             await tester.idle()
+
+
+PARKS: Any = {"on_failure": "dead_letter"}
+
+
+async def test_what_was_parked_is_raised_where_a_mock_is_awaited() -> None:
+    with pytest.raises(HandlerError, match="no price"):
+        async with Tester(failing(LookupError("no price"), **PARKS)) as tester:
+            await tester.to_orders(Order(id=1))
+            await tester.on_invoices.assert_called(timeout=30)
+
+
+async def test_what_was_parked_is_raised_at_the_end_if_the_test_never_looked() -> None:
+    with pytest.raises(HandlerError, match="no price"):
+        async with Tester(failing(LookupError("no price"), **PARKS)) as tester:
+            await tester.to_orders(Order(id=1))
+            await tester.idle()
+
+
+async def test_dead_letters_can_be_looked_at_and_are_no_failure_then() -> None:
+    async with Tester(failing(LookupError("no price"), **PARKS)) as tester:
+        await tester.to_orders(KafkaEvent(Order(id=1), key=b"k"))
+        await tester.idle()
+        [letter] = tester.dead_letters("orders")
+
+    assert (letter.message, letter.key) == (b'{"id":1}', b"k")
+    assert letter.headers is not None
+    assert dict(letter.headers)["kafka_deliveryAttempt"] == b"\0\0\0\3"
+
+
+async def test_a_topic_without_dead_letters_has_none() -> None:
+    async with Tester(shop()) as tester:
+        assert tester.dead_letters("orders") == []
 
 
 async def test_a_start_that_fails_leaves_everything_as_it_was() -> None:
@@ -597,7 +634,7 @@ async def test_a_test_turns_the_brokers_handles() -> None:
 
 
 async def test_a_refused_output_is_the_handlers_failure() -> None:
-    async with Tester(shop()) as tester:
+    async with Tester(shop(**STOPS)) as tester:
         tester.broker.fail(
             "produce", topic="invoices", error="TOPIC_AUTHORIZATION_FAILED"
         )

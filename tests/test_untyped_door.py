@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,9 +20,10 @@ from fastkafka import (
     KafkaEvent,
     NotStartedError,
     ProduceError,
+    Retry,
 )
-from fastkafka.transport.base import Collection, Producer
 from fastkafka.transport.memory import ManualClock, MemoryBroker
+from tests.listeners import turns
 
 
 class Order(BaseModel):
@@ -142,7 +143,7 @@ async def test_a_producer_that_could_not_be_made_is_tried_again() -> None:
         broker.down()
         first = asyncio.ensure_future(app.produce(1, topic="orders"))
         second = asyncio.ensure_future(app.produce(2, topic="orders"))
-        await asyncio.sleep(0)
+        await turns()
         second.cancel()
         broker.advance(10.0)
         with pytest.raises(BrokerUnavailableError):
@@ -157,12 +158,12 @@ async def test_outside_a_handler_it_waits_and_raises() -> None:
     async with FastKafka(title="Shop", transport=broker) as app:
         broker.delay(5.0)
         sending = asyncio.ensure_future(app.produce(1, topic="orders"))
-        await asyncio.sleep(0)
+        await turns()
+        assert len(broker.messages("orders")) == 1
         assert not sending.done()
-        while not broker.topics:
-            await asyncio.sleep(0)
         broker.advance(5.0)
         await sending
+        broker.heal()
         broker.fail("produce", error="NOT_ENOUGH_REPLICAS")
         with refused(
             "A record for 'orders' was not acknowledged: Broker: Not enough replicas "
@@ -174,7 +175,12 @@ async def test_outside_a_handler_it_waits_and_raises() -> None:
 
 async def test_inside_a_handler_its_input_waits_for_the_acknowledgement() -> None:
     broker = MemoryBroker(clock=ManualClock())
-    app = FastKafka(title="Shop", transport=broker)
+    app = FastKafka(
+        title="Shop",
+        transport=broker,
+        on_failure="stop",
+        retry=Retry(attempts=1),
+    )
     handled: list[int] = []
 
     @app.consumes()
@@ -185,8 +191,7 @@ async def test_inside_a_handler_its_input_waits_for_the_acknowledgement() -> Non
     async with app:
         broker.delay(5.0, topic="invoices")
         broker.produce("orders", b'{"id": 1}')
-        for _ in range(50):
-            await asyncio.sleep(0)
+        await turns()
         assert handled == [1], "it has only queued the record"
         broker.commit()
         assert broker.committed("shop", "orders") == {}
@@ -195,10 +200,11 @@ async def test_inside_a_handler_its_input_waits_for_the_acknowledgement() -> Non
         broker.commit()
         assert broker.committed("shop", "orders") == {0: 1}
 
-        broker.heal()
-        broker.fail("produce", topic="invoices", error="TOPIC_AUTHORIZATION_FAILED")
-        broker.produce("orders", b'{"id": 2}')
-        with pytest.raises(HandlerError, match="TOPIC_AUTHORIZATION_FAILED"):
+    broker.heal()
+    with pytest.raises(HandlerError, match="TOPIC_AUTHORIZATION_FAILED"):
+        async with app:
+            broker.fail("produce", topic="invoices", error="TOPIC_AUTHORIZATION_FAILED")
+            broker.produce("orders", b'{"id": 2}')
             await app.wait_stopped()
     assert broker.committed("shop", "orders") == {0: 1}
 

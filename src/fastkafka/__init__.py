@@ -11,6 +11,7 @@ __version__ = "1.0.0.dev0"
 _HOMES = {
     "fastkafka.app": ("FastKafka",),
     "fastkafka.errors": (
+        "BatchError",
         "BrokerUnavailableError",
         "ClientError",
         "ConfigError",
@@ -20,8 +21,12 @@ _HOMES = {
         "NotStartedError",
         "ProduceError",
         "RecordError",
+        "Reject",
+        "RetryLater",
+        "StopConsuming",
     ),
     "fastkafka.messages": ("Depends", "EventMetadata", "Header", "KafkaEvent", "Key"),
+    "fastkafka.policies": ("Retry",),
     "fastkafka.router": ("Router",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

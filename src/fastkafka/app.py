@@ -25,7 +25,19 @@ from fastkafka.brokers import (
 from fastkafka.brokers import bootstrap_servers as address_of
 from fastkafka.engine.door import Door
 from fastkafka.engine.supervisor import BackgroundTask, Supervisor
-from fastkafka.errors import ConfigError, NotStartedError, did_you_mean
+from fastkafka.errors import (
+    ConfigError,
+    NotStartedError,
+    RecordError,
+    did_you_mean,
+)
+from fastkafka.policies import (
+    OnFailure,
+    Retry,
+    check_on_failure,
+    check_retry,
+    check_timeout,
+)
 from fastkafka.router import Router, argument_names, check_count, check_order
 from fastkafka.routing import ConsumerRoute, Order, ProducerRoute, check_topic
 from fastkafka.transport.base import Headers, Producer, Transport
@@ -67,6 +79,13 @@ class FastKafka(Router):
             or "none"; see `Router.consumes`.
         concurrency: For every function that says nothing else: how many keys, records
             or sync calls are handled at once; default 32.
+        retry: For every function that says nothing else: how often it is called with a
+            record that makes it raise; default `Retry()`, three times.
+        on_failure: For every function that says nothing else: what follows then:
+            "dead_letter" (default), "stop", "skip" or a function; see
+            `Router.consumes`.
+        handler_timeout: For every async function that says nothing else: seconds that
+            one call may take; default no limit.
         shutdown_timeout: Seconds that a stop may take, everything included; default 25.
         revoke_timeout: Seconds that a revoke waits for what is being handled; default
             10. What ends later is not committed: the partition's next owner does it
@@ -96,6 +115,9 @@ class FastKafka(Router):
         bootstrap_servers: str | Sequence[str] | None = None,
         order: Order = "partition",
         concurrency: int = DEFAULT_CONCURRENCY,
+        retry: Retry | None = None,
+        on_failure: OnFailure = "dead_letter",
+        handler_timeout: float | None = None,
         shutdown_timeout: float = SHUTDOWN_SECONDS,
         revoke_timeout: float = REVOKE_SECONDS,
         transport: Transport | None = None,
@@ -106,6 +128,11 @@ class FastKafka(Router):
         )
         check_order(order, where="FastKafka")
         check_count("concurrency", concurrency, where="FastKafka")
+        self._retry = check_retry(retry, where="FastKafka") or Retry()
+        self._on_failure: OnFailure = (
+            check_on_failure(on_failure, where="FastKafka") or "dead_letter"
+        )
+        self._timeout = check_timeout(handler_timeout, where="FastKafka")
         if lifespan is not None and not callable(lifespan):
             raise ConfigError(
                 f"FastKafka: `lifespan` is {lifespan!r}. Pass a function that takes "
@@ -140,6 +167,8 @@ class FastKafka(Router):
         self._concurrency = concurrency
         self._settings = cast("Mapping[str, object]", settings)
         self._transport = transport
+        self._retry_at_once = False  # both for the Tester
+        self._given_up: Callable[[RecordError], None] = lambda error: None
         self._address_of = address_of
         self._tasks: list[BackgroundTask] = []
         self._supervisor: Supervisor | None = None
@@ -435,13 +464,23 @@ class FastKafka(Router):
             tasks=self._tasks,
             transport=self._transport or default_transport(),
             revoke_timeout=self.revoke_timeout,
+            given_up=self._given_up,
         )
 
     def _forget_running(self) -> None:
         self._running = None
 
     def _defaults(self) -> Defaults:
-        return Defaults(self._settings, self.group_id, self._order, self._concurrency)
+        return Defaults(
+            self._settings,
+            self.group_id,
+            self._order,
+            self._concurrency,
+            self._retry,
+            self._on_failure,
+            self._timeout,
+            self._retry_at_once,
+        )
 
     async def _producer_at(self, servers: str | None, *, caller: str) -> Producer:
         """Return the producer with the app's own settings.

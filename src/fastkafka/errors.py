@@ -10,6 +10,13 @@
         ├── DecodingError      its bytes do not fit the declared message
         └── HandlerError       the handler raised
 
+    Verdict                    raised *by handlers*, to decide for themselves
+    ├── Reject                 this record will never work: no retries
+    ├── RetryLater             try again after some seconds
+    └── StopConsuming          stop the app before this record
+
+    BatchError                 raised by batch handlers: which record failed
+
 Messages read ``<where>: <what is wrong, with the value>. <why>. <what to do>.``
 Data travels as attributes, so that nobody has to parse a sentence.
 """
@@ -112,6 +119,52 @@ class DecodingError(RecordError):
 
 class HandlerError(RecordError):
     """A handler raised; the handler's own exception is the ``__cause__``."""
+
+
+class Verdict(Exception):
+    """What a handler decides about its record; not an error of FastKafka's."""
+
+
+class Reject(Verdict):
+    """Raise it for a record that will never work: it is not retried.
+
+    What follows is `on_failure`: by default it goes to the dead-letter topic, with the
+    reason in its headers.
+    """
+
+
+class RetryLater(Verdict):
+    """Raise it to be called again with the same record after some seconds.
+
+    It does not use up an attempt; records of the same key (or partition) wait.
+
+    Args:
+        seconds: How long to wait.
+        reason: For the log.
+    """
+
+    def __init__(self, seconds: float, reason: str = "") -> None:
+        super().__init__(reason or f"again in {seconds:g} s")
+        self.seconds = seconds
+
+
+class StopConsuming(Verdict):
+    """Raise it to stop the app with exit code 1; the record is the next one read."""
+
+
+class BatchError(Exception):
+    """Raise it in a batch handler to say which record failed.
+
+    Those before it are done, those after it are handled again in another batch. Without
+    it the whole batch counts as failed. Raise it `from` the error itself.
+
+    Args:
+        index: The record's place in the batch, from 0.
+    """
+
+    def __init__(self, index: int, message: str = "") -> None:
+        super().__init__(message or f"record {index} of the batch failed")
+        self.index = index
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:

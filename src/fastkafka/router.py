@@ -14,6 +14,14 @@ from fastkafka import settings as client_settings
 from fastkafka.brokers import BrokersSpec, KafkaBroker, parse_brokers
 from fastkafka.errors import ConfigError, did_you_mean
 from fastkafka.executors import StreamExecutor, concurrency_of
+from fastkafka.policies import (
+    SUFFIX,
+    OnFailure,
+    Retry,
+    check_on_failure,
+    check_retry,
+    check_timeout,
+)
 from fastkafka.routing import (
     ConsumerRoute,
     Order,
@@ -72,6 +80,9 @@ class Router:
         order: Order | None = None,
         concurrency: int | None = None,
         max_batch: int | None = None,
+        retry: Retry | None = None,
+        on_failure: OnFailure | None = None,
+        handler_timeout: float | None = None,
         brokers: BrokersSpec | None = None,
         description: str | None = None,
         **settings: Unpack[client_settings.ConsumerSettings],
@@ -87,8 +98,11 @@ class Router:
         A sync function runs in a worker thread.
 
         A record is committed when the function has returned *and* all that it produced
-        is acknowledged. A record that cannot be decoded, or whose function raises,
-        stops the app with its offset not committed.
+        is acknowledged. A record whose function raises is retried; what keeps failing,
+        and what cannot be decoded, is parked in the topic ``<topic>-dlt``, or what
+        *on_failure* says. The function can decide for itself: it raises `Reject`,
+        `RetryLater`, `StopConsuming`, or in a batch `BatchError`; a batch handler may
+        also return a list with an exception for each record that failed.
 
         Args:
             topic: A name, a list of names, or a compiled regular expression, which the
@@ -107,6 +121,15 @@ class Router:
                 a sync function run at once. Default: the app's, which is 32.
             max_batch: The most messages that a batch handler gets at once; default:
                 `max_poll_records`, which is 100.
+            retry: How often it is called with a record that makes it raise; default:
+                the app's, which is `Retry()`: three times.
+            on_failure: What follows then: "dead_letter" (default): the record's bytes
+                go to ``<topic>-dlt``, and it is committed when that is acknowledged;
+                "stop": the app stops with exit code 1 and the record is the next one
+                read; "skip": an error is logged; or a function of the record and the
+                error. Default: the app's.
+            handler_timeout: Seconds that one call of an async function may take; a
+                longer one fails with a `TimeoutError`. Default: the app's, no limit.
             brokers: Clusters to use instead of the app's, under the same names.
             description: For the AsyncAPI document; default: the docstring.
             settings: Consumer settings, over the app's; see docs/settings.md.
@@ -146,10 +169,25 @@ class Router:
                 order=check_order(how, where=where),
                 concurrency=check_count("concurrency", at_once, where=where),
                 max_batch=check_count("max_batch", max_batch, where=where),
+                retry=check_retry(retry, where=where),
+                on_failure=check_on_failure(on_failure, where=where),
+                timeout=check_timeout(handler_timeout, where=where),
                 settings=own,
                 brokers=self._override(brokers),
                 description=description or function.__doc__,
             )
+            if handler_timeout is not None and not plan.is_async:
+                raise ConfigError(
+                    f"{where} is sync: it runs in a thread, which `handler_timeout` "
+                    f"cannot end. Write `async def {name}(...)`."
+                )
+            if any(t.endswith(SUFFIX) for t in topics) and on_failure is None:
+                on_dead_letters = [t for t in topics if t.endswith(SUFFIX)]
+                raise ConfigError(
+                    f"{where} reads {on_dead_letters[0]!r}, a dead-letter topic, whose "
+                    f"own dead letters would go to '{on_dead_letters[0]}{SUFFIX}'. "
+                    "Say what should happen: `on_failure=`."
+                )
             if plan.batch and how == "key":
                 raise ConfigError(
                     f"{where} takes batches, which hold records of many keys, so "

@@ -16,6 +16,7 @@ from fastkafka.brokers import KafkaBroker
 from fastkafka.codecs import Decoder, DecoderSpec, Encoder, EncoderSpec
 from fastkafka.errors import ConfigError, NotStartedError
 from fastkafka.params import CallPlan, function_name, is_async
+from fastkafka.policies import OnFailure, Retry
 
 Order = Literal["partition", "key", "none"]
 
@@ -39,6 +40,9 @@ class ConsumerRoute:
         concurrency: How many keys, records or sync calls are handled at once; None is
             the app's.
         max_batch: The most records of one call of a batch handler; None is the app's.
+        retry: How often it is called with a record that fails; None is the app's.
+        on_failure: What follows then; None is the app's.
+        timeout: Seconds that one call may take; None is the app's.
         settings: Client settings given to the decorator.
         brokers: Brokers by name, when the decorator overrides the app's.
         description: For the documentation.
@@ -52,6 +56,9 @@ class ConsumerRoute:
     order: Order | None = None
     concurrency: int | None = None
     max_batch: int | None = None
+    retry: Retry | None = None
+    on_failure: OnFailure | None = None
+    timeout: float | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
     brokers: Mapping[str, Sequence[KafkaBroker]] | None = None
     description: str | None = None
@@ -72,6 +79,9 @@ class Handler:
         order: What is handled one after another: a partition, a key or nothing.
         concurrency: How many keys, records or sync calls are handled at once.
         max_batch: The most records of one call of a batch handler.
+        retry: How often it is called with a record that fails.
+        on_failure: What follows when that is used up.
+        timeout: Seconds that one call may take; None is no limit.
     """
 
     route: ConsumerRoute
@@ -79,6 +89,9 @@ class Handler:
     order: Order
     concurrency: int
     max_batch: int
+    retry: Retry = field(default_factory=Retry)
+    on_failure: OnFailure = "dead_letter"
+    timeout: float | None = None
 
     def reads(self, topic: str) -> bool:
         """Whether it handles the records of a topic."""

@@ -6,12 +6,13 @@ Functions whose clients would be configured alike share one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastkafka import settings as client_settings
 from fastkafka.engine.supervisor import ConsumerGroup, ProducerGroup
 from fastkafka.errors import ConfigError
+from fastkafka.policies import OnFailure, Retry
 from fastkafka.routing import (
     ConsumerRoute,
     Handler,
@@ -35,12 +36,20 @@ class Defaults:
         group_id: The consumer group, or None.
         order: What is handled one after another.
         concurrency: How many keys, records or sync calls are handled at once.
+        retry: How often a function is called with a record that fails.
+        on_failure: What follows when that is used up.
+        timeout: Seconds that one call of an async function may take, or None.
+        retry_at_once: Retries do not wait, for tests.
     """
 
     settings: Mapping[str, object]
     group_id: str | None
     order: Order
     concurrency: int
+    retry: Retry
+    on_failure: OnFailure
+    timeout: float | None
+    retry_at_once: bool
 
     def consumer_groups(
         self, routes: Sequence[ConsumerRoute], servers_of: ServersOf
@@ -62,7 +71,12 @@ class Defaults:
         for handlers in sharing.values():
             _check_starts(handlers)
         return [
-            ConsumerGroup(handlers=handlers, config=dict(config))
+            ConsumerGroup(
+                handlers=handlers,
+                config=(own := dict(config)),
+                # Dead letters go where the records came from.
+                dead_letters=self.producer_config(own["bootstrap.servers"]),
+            )
             for config, handlers in sharing.items()
         ]
 
@@ -105,12 +119,18 @@ class Defaults:
         """Settle what a function leaves to the app."""
         layers = self.settings, route.settings
         most = client_settings.max_poll_records(*layers)
+        retry = route.retry or self.retry
+        if self.retry_at_once:
+            retry = replace(retry, delay=0.0)
         return Handler(
             route,
             start_at=client_settings.start_at(*layers),
             order=route.order or self.order,
             concurrency=route.concurrency or self.concurrency,
             max_batch=route.max_batch or most or LARGEST_BATCH,
+            retry=retry,
+            on_failure=route.on_failure or self.on_failure,
+            timeout=(route.timeout or self.timeout) if route.plan.is_async else None,
         )
 
 

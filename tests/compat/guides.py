@@ -8,7 +8,6 @@ run: placeholders and port 9092 by the first one's, port 9093 by the second one'
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import shlex
 import signal
@@ -50,9 +49,7 @@ def write_guide(guide: str, folder: Path, servers: Sequence[str] = _UNUSED) -> N
         (folder / name).write_text(code)
 
 
-def load(
-    guide: str, name: str, folder: Path, servers: Sequence[str] = _UNUSED
-) -> Any:
+def load(guide: str, name: str, folder: Path, servers: Sequence[str] = _UNUSED) -> Any:
     """Write a guide's files, and import one of them."""
     write_guide(guide, folder, servers)
     return import_file(folder / f"{name}.py")
@@ -145,7 +142,7 @@ def start(line: str, folder: Path, servers: Sequence[str]) -> Command:
     environment = {"KAFKA_HOSTNAME": host, "KAFKA_PORT": port}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
-            patch.setitem(os.environ, name, value)
+            patch.setenv(name, value)
         return Command([sys.executable, "-m", *shlex.split(line)], folder)
 
 

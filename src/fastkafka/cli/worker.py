@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import faulthandler
+import gc
 import io
 import os
 import re
@@ -92,6 +93,10 @@ async def _serve(
         async with app:
             running = asyncio.ensure_future(app.wait_stopped())
             on_ready()
+            # What has been loaded stays: the garbage collector need not look at it
+            # again and again while records come and go.
+            gc.collect()
+            gc.freeze()
             await asyncio.wait({running})
             stop.start_deadline()
             log.stops()

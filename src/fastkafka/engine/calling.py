@@ -26,8 +26,6 @@ class Caller:
     def __init__(self, plan: CallPlan, app: Any) -> None:
         self._plan = plan
         self._app = app
-        self.needs_loop = plan.has_dependencies
-        """The arguments cannot be filled without awaiting something."""
 
     def fill(self, message: Any, record: Any) -> _Arguments:
         """Return the arguments for a record, or for the records of a batch.
@@ -47,15 +45,14 @@ class Caller:
         message: Any,
         record: Any,
         threads: Executor | None,
-    ) -> None:
+    ) -> Any:
         """Call a handler with what it depends on; undo the dependencies afterwards."""
         async with AsyncExitStack() as stack:
             resolve = _Resolution(self, message, record, threads, stack)
             args, kwargs = await resolve.arguments(self._plan.parameters)
             if self._plan.is_async:
-                await function(*args, **kwargs)
-            else:
-                await _in_thread(threads, function, args, kwargs)
+                return await function(*args, **kwargs)
+            return await _in_thread(threads, function, args, kwargs)
 
     def _value(self, parameter: Parameter, message: Any, record: Any) -> Any:
         source = parameter.source

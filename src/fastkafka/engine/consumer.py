@@ -22,6 +22,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from fastkafka.engine.deadletters import DeadLetters
 from fastkafka.engine.lanes import Pool
 from fastkafka.engine.offsets import OffsetTracker
 from fastkafka.errors import ClientError, RecordError
@@ -55,7 +56,8 @@ class Assignment:
         self.partition = partition
         self.live = True
         """What finishes may be committed: the partition is still ours."""
-        self.stopping = False
+        self.stopped = asyncio.Event()
+        """Set: nothing is handled but what is being handled."""
         self.offsets = OffsetTracker(len(pools))
         self.idle = asyncio.Event()
         """Set while no slice of it is in flight."""
@@ -68,7 +70,7 @@ class Assignment:
 
     def dispatch(self, run: Run) -> None:
         """Hand a run to the lanes of every function."""
-        if self.stopping:
+        if self.stopped.is_set():
             return
         records = run.records
         start = self.offsets.arrive(records[0].offset(), records[-1].offset() + 1)
@@ -77,7 +79,7 @@ class Assignment:
 
     def stop(self) -> None:
         """Handle nothing but what is being handled."""
-        self.stopping = True
+        self.stopped.set()
         for pool in self._pools:
             pool.cut()
 
@@ -114,6 +116,10 @@ class Assignment:
             self._given_back = slowest
         self._member.consumer.taken(self.partition, records, size)
 
+    def given_up(self, error: RecordError) -> None:
+        """Tell who watches."""
+        self._member.given_up(error)
+
     def failed(self, error: RecordError) -> None:
         """End the app, unless the record is another member's by now."""
         self.stop()
@@ -133,6 +139,8 @@ class GroupMember:
     Args:
         handlers: The functions that it serves.
         app: Given to handlers that ask for it.
+        dead_letters: Where records go that failed for good.
+        given_up: Told of a record that failed for good and was passed over.
         failed: Told of an error that ends the app.
     """
 
@@ -141,8 +149,11 @@ class GroupMember:
         handlers: Sequence[Handler],
         *,
         app: object,
+        dead_letters: DeadLetters,
+        given_up: Callable[[RecordError], None],
         failed: Callable[[BaseException], None],
     ) -> None:
+        self.given_up = given_up
         self.failed = failed
         self.consumer: Consumer
         self.assigned = asyncio.Event()
@@ -158,7 +169,13 @@ class GroupMember:
             else None
         )
         self._pools = [
-            Pool(handler, app=app, threads=self._threads, broke=failed)
+            Pool(
+                handler,
+                app=app,
+                threads=self._threads,
+                dead_letters=dead_letters,
+                broke=failed,
+            )
             for handler in handlers
         ]
         self._assignments: dict[TopicPartition, Assignment] = {}

@@ -22,70 +22,100 @@ class DeliveryScope:
     Sending may happen in any thread and acknowledgements come in the producers'
     threads, so both are counted by appending to a list: atomic, without a lock.
 
+    A scope can be opened again once it is settled. Its callbacks are kept meanwhile, so
+    that a record costs no object that lives until its acknowledgement: many of those
+    are what Python's garbage collector would spend its time on.
+
     Args:
         loop: Where *settled* is called.
-        settled: Called once, on the loop, after `close`, when everything is
-            acknowledged; its argument are the failures: the index that was given to
-            `expect`, the error and the record as the producer's callback got them,
-            and that producer.
     """
 
-    __slots__ = ("_acknowledged", "_loop", "_sent", "_settled", "closed", "failures")
+    __slots__ = (
+        "_acknowledged",
+        "_callbacks",
+        "_failures",
+        "_loop",
+        "_opening",
+        "_sent",
+        "_settled",
+        "closed",
+    )
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        settled: Callable[[list[Failure]], None],
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._settled: Callable[[list[Failure]], None] | None = settled
+        self._settled: Settled | None = None
+        self._opening = 0
         self._sent: list[int] = []
         self._acknowledged: list[int] = []
-        self.failures: list[Failure] = []
+        self._failures: list[Failure] = []
+        self._callbacks: dict[Producer, list[Delivered]] = {}
+        self.closed = True
+
+    def open(self, settled: Settled) -> DeliveryScope:
+        """Begin to count; only when it is settled, or new.
+
+        Args:
+            settled: Called once, on the loop, after `close`, when everything is
+                acknowledged.
+        """
+        self._settled = settled
+        self._opening += 1
+        self._sent.clear()
+        self._acknowledged.clear()
+        self._failures = []
         self.closed = False
+        return self
 
     def expect(self, index: int, producer: Producer) -> Delivered:
         """Count one record to be sent; return what its producer has to call.
 
         Args:
             index: Which record of the slice it is produced for.
+            producer: Who sends it.
         """
         self._sent.append(index)
-        return partial(self._delivered, index, producer)
+        callbacks = self._callbacks.get(producer)
+        if callbacks is None:
+            callbacks = self._callbacks[producer] = []
+        while index >= len(callbacks):
+            of_index = len(callbacks)
+            callbacks.append(partial(self._delivered, of_index, producer))
+        return callbacks[index]
 
     def withdraw(self) -> None:
         """Take back the last `expect`: the record was refused and never queued."""
         self._sent.pop()
 
-    def close(self) -> bool:
-        """Expect no more.
-
-        Returns:
-            Whether it is settled already; then *settled* has been called.
-        """
+    def close(self) -> None:
+        """Expect no more; it settles now, or with the last acknowledgement."""
         self.closed = True
         if len(self._acknowledged) == len(self._sent):
-            self._settle()
-            return True
-        return False
+            self._settle(self._opening)
 
     def _delivered(
         self, index: int, producer: Producer, error: Any, record: Any
     ) -> None:
         if error is not None:
-            self.failures.append((index, error, record, producer))
+            self._failures.append((index, error, record, producer))
         self._acknowledged.append(index)
         # Both sides set first and look afterwards, so one of them sees the end.
         if self.closed and len(self._acknowledged) == len(self._sent):
-            call_soon(self._loop, self._settle)
+            call_soon(self._loop, partial(self._settle, self._opening))
 
-    def _settle(self) -> None:
-        settled, self._settled = self._settled, None
-        if settled is not None:
-            settled(self.failures)
+    def _settle(self, opening: int) -> None:
+        # Both sides may have seen the end; it may even be open again.
+        settled = self._settled
+        if settled is not None and opening == self._opening:
+            self._settled = None
+            settled(self._failures)
 
 
 Failure = tuple[int, Any, Any, Producer]
+"""The index that was given to `expect`, the error and the record as the producer's
+callback got them, and that producer."""
+
+Settled = Callable[[list[Failure]], None]
+"""Called with the failures of a scope."""
 
 
 class Outbox:
@@ -96,15 +126,35 @@ class Outbox:
         index: Which record of the slice is being handled.
         congested: A producer that was full when a handler produced.
         cut: End the slice after this record.
+        failed: What a batch handler returned for records that failed, by index.
     """
 
-    __slots__ = ("congested", "cut", "index", "scope")
+    __slots__ = ("_settled", "congested", "cut", "failed", "index", "scope")
 
     def __init__(self) -> None:
+        self._settled: list[DeliveryScope] = []
         self.scope: DeliveryScope | None = None
         self.index = 0
         self.congested: Producer | None = None
         self.cut = False
+        self.failed: dict[int, BaseException] = {}
+
+    def open(self, loop: asyncio.AbstractEventLoop, settled: Settled) -> DeliveryScope:
+        """Open a scope for a slice that begins; see `DeliveryScope.open`."""
+        scope = self._settled.pop() if self._settled else DeliveryScope(loop)
+
+        def again(failures: list[Failure]) -> None:
+            settled(failures)
+            if len(self._settled) < MOST_SETTLED:
+                self._settled.append(scope)
+
+        self.scope = scope.open(again)
+        self.index, self.cut, self.failed = 0, False, {}
+        return scope
+
+
+MOST_SETTLED = 256
+"""Scopes that a lane keeps to be opened again."""
 
 
 current_outbox: ContextVar[Outbox | None] = ContextVar("current_outbox", default=None)

@@ -18,74 +18,28 @@ their turn and that a crash repeats little.
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import operator
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from fastkafka import codecs
 from fastkafka.engine.calling import Caller
-from fastkafka.engine.delivery import DeliveryScope, Failure, Outbox, current_outbox
-from fastkafka.errors import DecodingError, HandlerError, RecordError
+from fastkafka.engine.chunks import Chunk, LaneOwner, Outcome, start_of
+from fastkafka.engine.deadletters import DeadLetters
+from fastkafka.engine.delivery import Failure, Outbox, current_outbox
+from fastkafka.engine.failure import FailurePolicy, decoding_error, handler_error
+from fastkafka.engine.handling import Handling
+from fastkafka.engine.recovery import Recovery
+from fastkafka.errors import BatchError, RecordError
 from fastkafka.messages import Record
 from fastkafka.routing import Handler
 from fastkafka.transport.base import Run, TopicPartition
 
 SLICE_SECONDS = 0.005
-LONGEST_SLICE = 1000
-
-_Handle = Callable[[list[Any], Sequence[Record]], Awaitable[None]]
-
-_value = operator.methodcaller("value")
-
-
-class LaneOwner(Protocol):
-    """The assignment that records belong to."""
-
-    partition: TopicPartition
-    stopping: bool
-    """No record is handled any more but those that are being handled."""
-
-    def entered(self) -> None:
-        """A slice was begun."""
-
-    def left(self) -> None:
-        """A slice is settled."""
-
-    def finished(self, handler: int, start: int, end: int) -> None:
-        """Records `[start, end)` are handled, and their outputs acknowledged."""
-
-    def taken(self, handler: int, records: int, size: int) -> None:
-        """The lanes are done with records: there is room for more."""
-
-    def failed(self, error: RecordError) -> None:
-        """A record could not be processed and is not finished."""
-
-
-@dataclass(slots=True)
-class Chunk:
-    """Records of one key, for one lane.
-
-    Attributes:
-        owner: Whose they are.
-        handler: The function's number among those that read the partition.
-        key: What no other lane may handle at the same time.
-        records: In offset order.
-        starts: Where the stretch of each record begins; see `OffsetTracker`. With one
-            entry, the records adjoin each other and share one stretch.
-        size: Bytes of the values together.
-    """
-
-    owner: LaneOwner
-    handler: int
-    key: Hashable
-    records: Sequence[Record]
-    starts: Sequence[int]
-    size: int
+LONGEST_SLICE = 128
+"""Decoded messages that are alive together; with many more of them Python's garbage
+collector would run for each slice, and look at all of them."""
 
 
 class Pool:
@@ -95,6 +49,7 @@ class Pool:
         handler: The function and how to call it.
         app: Given to handlers that ask for it.
         threads: Where a sync handler runs.
+        dead_letters: Where records go that failed for good.
         broke: Told when a lane itself breaks, which ends the app.
     """
 
@@ -104,11 +59,14 @@ class Pool:
         *,
         app: object,
         threads: ThreadPoolExecutor | None,
+        dead_letters: DeadLetters,
         broke: Callable[[BaseException], None],
     ) -> None:
         self.handler = handler
         self.route = route = handler.route
         self.threads = threads
+        self.dead_letters = dead_letters
+        self.policy = FailurePolicy(handler.retry, handler.on_failure)
         self.caller = Caller(route.plan, app)
         self.slice = handler.max_batch if route.plan.batch else 1
         """How many records a lane takes at once; all lanes learn it together."""
@@ -185,6 +143,14 @@ class Pool:
         else:
             del self._waiting[chunk.key]
 
+    def return_to(self, chunk: Chunk) -> None:
+        """Queue a chunk before all others of its key."""
+        waiting = self._waiting.get(chunk.key)
+        if waiting is None:
+            self._queue(chunk)
+        else:
+            waiting.appendleft(chunk)
+
     def rest(self, lane: Lane) -> None:
         """A lane found nothing to do."""
         self._idle.append(lane)
@@ -220,15 +186,16 @@ class Lane:
         self._pool = pool
         self._route = pool.route
         self._outbox = Outbox()
-        self._call = pool.caller
-        self._handle = self._choose_handle()
+        self._who = f"`{pool.route.name}`"
+        self._handling = Handling(pool.handler, pool.caller, pool.threads, self._outbox)
+        self._recovery = Recovery(pool.policy, pool.dead_letters, self._work_slice)
         self._awake: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
         self.task = self._loop.create_task(self._work(), name=pool.route.name)
 
     def __str__(self) -> str:
         where = "" if self.chunk is None else f" {self.chunk.owner.partition}"
-        return f"`{self._route.name}`{where}"
+        return f"{self._who}{where}"
 
     def wake(self) -> None:
         """There is something to do."""
@@ -249,31 +216,45 @@ class Lane:
                 await self._awake
                 continue
             try:
-                await self._work_off(chunk)
+                if chunk.failure is None:
+                    await self._work_off(chunk)
+                else:
+                    await self._recovery.recover(
+                        chunk, chunk.records, chunk.starts[0], chunk.failure
+                    )
             finally:
                 self._pool.release(chunk)
                 self.chunk = None
-            chunk.owner.taken(chunk.handler, len(chunk.records), chunk.size)
+            if chunk.failure is None:
+                chunk.owner.taken(chunk.handler, len(chunk.records), chunk.size)
 
     async def _work_off(self, chunk: Chunk) -> None:
         """Handle a chunk, slice by slice."""
         records, starts, owner = chunk.records, chunk.starts, chunk.owner
         start, at = starts[0], 0
-        while at < len(records) and not owner.stopping:
+        while at < len(records) and not owner.stopped.is_set():
             size = self._pool.slice
             part = records[at : at + size]
             # Records that do not adjoin each other are finished one by one.
             own = (start,) if len(starts) == 1 else starts[at : at + size]
             began = time.perf_counter()
-            done, error = await self._work_slice(chunk, part, own)
-            if error is not None:
-                owner.failed(error)
-                return
+            outcome = await self._work_slice(chunk, part, own)
+            done = outcome.done
+            if outcome.error is None:
+                self._resize(time.perf_counter() - began, done, size)
+            else:
+                failed = part[done : done + outcome.concerned]
+                first = own[done] if len(own) > 1 else start_of(part, own[0], done)
+                recovered = await self._recovery.recover(
+                    chunk, failed, first, outcome.error
+                )
+                if not recovered:
+                    return
+                done += recovered
             if not done:
                 raise AssertionError(f"{self} makes no progress")  # it would spin
             at += done
             start = part[done - 1].offset() + 1
-            self._resize(time.perf_counter() - began, done, size)
             congested, self._outbox.congested = self._outbox.congested, None
             if congested is not None:
                 await congested.room()
@@ -281,68 +262,91 @@ class Lane:
                 await asyncio.sleep(0)
 
     async def _work_slice(
-        self, chunk: Chunk, records: Sequence[Record], starts: Sequence[int]
-    ) -> tuple[int, RecordError | None]:
-        """Decode and handle some records.
-
-        Returns:
-            How many were handled, and what was wrong with the one after them.
-        """
+        self,
+        chunk: Chunk,
+        records: Sequence[Record],
+        starts: Sequence[int],
+        attempt: int = 1,
+    ) -> Outcome:
+        """Decode and handle some records."""
         messages: list[Any] = []
         undecoded: RecordError | None = None
         failure: RecordError | None = None
+        concerned = 1
         try:
-            messages.extend(map(self._route.decode, map(_value, records)))
+            # All are of one class; its plain function is what `map` calls fastest.
+            values = map(type(records[0]).value, records)
+            messages.extend(map(self._route.decode, values))
         except Exception as undecodable:  # noqa: BLE001 - whatever a decoder raises
-            undecoded = _decoding_error(records[len(messages)], chunk, undecodable)
+            undecoded = decoding_error(records[len(messages)], undecodable)
         outbox = self._outbox
-        outbox.index, outbox.cut = 0, False
         done = 0
 
-        def settled(failures: list[Failure]) -> None:
-            self._settled(chunk, records[:done], starts, failures)
+        def settled(refused: list[Failure]) -> None:
+            handled = records[:done]
+            self._settled(chunk, handled, starts, refused, failed, attempt)
 
-        outbox.scope = scope = DeliveryScope(self._loop, settled)
+        scope = outbox.open(self._loop, settled)
+        failed = outbox.failed
         chunk.owner.entered()
         try:
-            await self._handle(messages, records)
+            await self._handling.handle(messages, records)
         except BaseException as raised:  # even SystemExit is a failure
             if _is_cancelled(raised):
                 raise
-            failure = self._failure(records[outbox.index], chunk, raised)
+            if isinstance(raised, BatchError):
+                outbox.index = min(max(raised.index, 0), len(messages) - 1)
+            elif self._route.plan.batch:
+                concerned = len(messages)
+            failure = handler_error(records[outbox.index], raised, who=self._who)
         finally:
             done = outbox.index
             outbox.scope = None
             scope.close()
         if failure is None and done == len(messages):
             failure = undecoded  # unless the slice was cut before that record
-        return done, failure
+        return Outcome(done, failure, concerned)
 
     def _settled(
         self,
         chunk: Chunk,
         records: Sequence[Record],
         starts: Sequence[int],
-        failures: list[Failure],
+        refused: list[Failure],
+        failed: dict[int, BaseException],
+        attempt: int,
     ) -> None:
-        """Finish the records of a slice, but none whose output was refused."""
+        """Finish the records of a slice, but none that failed after all."""
         owner, handler = chunk.owner, chunk.handler
-        refused: dict[int, RecordError] = {}
-        for index, error, report, producer in failures:
-            # What a failing handler had sent before is refused with it.
-            if index < len(records) and index not in refused:
-                cause = producer.explain(error, report)
-                refused[index] = self._failure(records[index], chunk, cause)
-        if records and len(starts) == 1:
-            good = records[: min(refused, default=len(records))]
-            if good:
-                owner.finished(handler, starts[0], good[-1].offset() + 1)
+        causes = dict(failed)
+        for index, error, report, producer in refused:
+            # What a handler that raised had sent before is no news.
+            if index < len(records):
+                causes.setdefault(index, producer.explain(error, report))
+        start = starts[0] if starts else 0
+        for index in sorted(causes):
+            if len(starts) == 1:
+                before = start_of(records, starts[0], index)
+                if before > start:
+                    owner.finished(handler, start, before)
+                start = records[index].offset() + 1
+            else:
+                before = starts[index]
+            error = handler_error(records[index], causes[index], who=self._who)
+            self._pool.return_to(
+                Chunk(
+                    *(owner, handler, chunk.key, (records[index],), (before,), 0),
+                    failure=error,
+                    attempt=attempt,
+                )
+            )
+        if len(starts) == 1:
+            if records and records[-1].offset() + 1 > start:
+                owner.finished(handler, start, records[-1].offset() + 1)
         else:
-            for index, (record, start) in enumerate(zip(records, starts, strict=False)):
-                if index not in refused:
-                    owner.finished(handler, start, record.offset() + 1)
-        for failure in refused.values():
-            owner.failed(failure)
+            for index, record in enumerate(records):
+                if index not in causes:
+                    owner.finished(handler, starts[index], record.offset() + 1)
         owner.left()
 
     def _resize(self, seconds: float, done: int, size: int) -> None:
@@ -354,109 +358,6 @@ class Lane:
                 pool.slice = min(size * 2, LONGEST_SLICE)
         elif seconds > SLICE_SECONDS:
             pool.slice = max(1, int(done * SLICE_SECONDS / seconds))
-
-    # The ways to call a handler. Each advances `outbox.index` after a record, so that
-    # what is produced, and what is raised, is known to belong to that record.
-
-    def _choose_handle(self) -> _Handle:
-        plan = self._route.plan
-        if self._call.needs_loop:
-            return self._handle_resolved
-        if not plan.is_async:
-            return self._handle_in_thread
-        if plan.batch:
-            return self._handle_batch
-        return self._handle_alone if plan.message_only else self._handle_filled
-
-    async def _handle_alone(
-        self, messages: list[Any], records: Sequence[Record]
-    ) -> None:
-        handler, outbox = self._route.function, self._outbox
-        for message in messages:
-            await handler(message)
-            outbox.index += 1
-            if outbox.cut:
-                return
-
-    async def _handle_filled(
-        self, messages: list[Any], records: Sequence[Record]
-    ) -> None:
-        handler, outbox, fill = self._route.function, self._outbox, self._call.fill
-        for message, record in zip(messages, records, strict=False):
-            args, kwargs = fill(message, record)
-            await handler(*args, **kwargs)
-            outbox.index += 1
-            if outbox.cut:
-                return
-
-    async def _handle_batch(
-        self, messages: list[Any], records: Sequence[Record]
-    ) -> None:
-        if messages:
-            args, kwargs = self._call.fill(messages, records[: len(messages)])
-            await self._route.function(*args, **kwargs)
-            self._outbox.index = len(messages)
-
-    async def _handle_resolved(
-        self, messages: list[Any], records: Sequence[Record]
-    ) -> None:
-        """Call a handler, sync or async, that has dependencies."""
-        outbox, call = self._outbox, self._call.call
-        function, threads = self._route.function, self._pool.threads
-        if self._route.plan.batch:
-            if messages:
-                await call(function, messages, records[: len(messages)], threads)
-                outbox.index = len(messages)
-            return
-        for message, record in zip(messages, records, strict=False):
-            await call(function, message, record, threads)
-            outbox.index += 1
-            if outbox.cut:
-                return
-
-    async def _handle_in_thread(
-        self, messages: list[Any], records: Sequence[Record]
-    ) -> None:
-        """Handle a whole slice in one thread: one hop for all its records."""
-        run = contextvars.copy_context().run
-        await self._loop.run_in_executor(
-            self._pool.threads, run, self._handle_sync, messages, records
-        )
-
-    def _handle_sync(self, messages: list[Any], records: Sequence[Record]) -> None:
-        handler, outbox, fill = self._route.function, self._outbox, self._call.fill
-        if self._route.plan.batch:
-            if messages:
-                args, kwargs = fill(messages, records[: len(messages)])
-                handler(*args, **kwargs)
-                outbox.index = len(messages)
-            return
-        for message, record in zip(messages, records, strict=False):
-            args, kwargs = fill(message, record)
-            handler(*args, **kwargs)
-            outbox.index += 1
-            if outbox.cut:
-                return
-
-    def _failure(
-        self, record: Record, chunk: Chunk, cause: BaseException
-    ) -> RecordError:
-        if isinstance(cause, codecs.Unfit):
-            return _decoding_error(record, chunk, cause)
-        failure = HandlerError(
-            f"`{self._route.name}` failed: {cause!r}", **_place(record, chunk)
-        )
-        failure.__cause__ = cause
-        return failure
-
-
-def _decoding_error(record: Record, chunk: Chunk, cause: Exception) -> DecodingError:
-    return DecodingError(codecs.describe(cause), **_place(record, chunk))
-
-
-def _place(record: Record, chunk: Chunk) -> dict[str, Any]:
-    topic, partition = chunk.owner.partition
-    return {"topic": topic, "partition": partition, "offset": record.offset()}
 
 
 def _size(records: Sequence[Record]) -> int:

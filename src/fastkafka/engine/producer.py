@@ -34,7 +34,7 @@ _NOT_ONE_MESSAGE = (list, GeneratorType, KafkaEvent, NoneType)
 
 
 class Sender:
-    """Sends what one producing function returns; made on the event loop.
+    """Sends what one producing function returns.
 
     Args:
         route: The function, its topic and its encoder.
@@ -45,7 +45,6 @@ class Sender:
         self.route = route
         self._topic = route.topic
         self._producer = producer
-        self._loop = asyncio.get_running_loop()
 
     def send(self, value: Any) -> None:
         """Send without waiting for the acknowledgement.
@@ -60,15 +59,16 @@ class Sender:
         outbox = current_outbox.get()
         scope = None if outbox is None else outbox.scope
         if outbox is not None and scope is not None and not scope.closed:
-            self._send_counted(value, producer, scope, outbox.index)
-            if producer.full:
+            if self._send_counted(value, scope, outbox.index):
                 outbox.congested, outbox.cut = producer, True
+                self._wait_in_thread()
         else:
             unawaited = partial(self._log_refused, producer)
+            full = False
             for record in self._records(value):
-                producer.send(self._topic, *record, unawaited)
-        if producer.full and not self._on_loop():
-            producer.wait_for_room()
+                full = producer.send(self._topic, *record, unawaited)
+            if full:
+                self._wait_in_thread()
 
     async def send_and_wait(self, value: Any) -> None:
         """Send, and wait for the acknowledgement where nobody else would.
@@ -94,24 +94,25 @@ class Sender:
             if not done.done():
                 done.set_result(failures)
 
-        own = DeliveryScope(loop, settled)
+        own = DeliveryScope(loop).open(settled)
         try:
-            self._send_counted(value, producer, own, 0)
+            self._send_counted(value, own, 0)
         finally:
             own.close()
         for _, error, record, refusing in await done:
             raise refusing.explain(error, record)
 
-    def _send_counted(
-        self, value: Any, producer: Producer, scope: DeliveryScope, index: int
-    ) -> None:
+    def _send_counted(self, value: Any, scope: DeliveryScope, index: int) -> bool:
+        """Send, counted in a scope; return whether the producer is full now."""
+        producer, topic, full = self._producer, self._topic, False
         for record in self._records(value):
             delivered = scope.expect(index, producer)
             try:
-                producer.send(self._topic, *record, delivered)
+                full = producer.send(topic, *record, delivered)
             except BaseException:
                 scope.withdraw()
                 raise
+        return full
 
     def _records(self, value: Any) -> Iterable[_Sent]:
         """Turn what the function returned into records.
@@ -169,11 +170,12 @@ class Sender:
                 topic=self.route.topic,
             ) from (None if isinstance(error, ValidationError) else error)
 
-    def _on_loop(self) -> bool:
+    def _wait_in_thread(self) -> None:
+        """Wait for room, unless this is the event loop's thread."""
         try:
-            return asyncio.get_running_loop() is self._loop
+            asyncio.get_running_loop()
         except RuntimeError:
-            return False
+            self._producer.wait_for_room()
 
     def _log_refused(self, producer: Producer, error: Any, record: Any) -> None:
         if error is not None:

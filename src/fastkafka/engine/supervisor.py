@@ -8,14 +8,16 @@ producers flush, offsets are committed, clients close.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fastkafka.engine.consumer import GroupMember
+from fastkafka.engine.deadletters import DeadLetters
 from fastkafka.engine.producer import Sender
-from fastkafka.errors import FastKafkaError, NotStartedError
+from fastkafka.errors import FastKafkaError, NotStartedError, RecordError
 from fastkafka.params import function_name
 from fastkafka.routing import Handler, ProducingFunction
 from fastkafka.transport.base import Producer, Transport
@@ -38,6 +40,8 @@ class ConsumerGroup:
 
     handlers: Sequence[Handler]
     config: Mapping[str, Any]
+    dead_letters: Mapping[str, Any]
+    """The configuration of the producer of its dead letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class Supervisor:
         tasks: Background tasks, started last.
         transport: Makes the clients.
         revoke_timeout: Seconds that a revoke waits for what is in flight.
+        given_up: Told of each record that failed for good and was passed over.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class Supervisor:
         tasks: Sequence[BackgroundTask],
         transport: Transport,
         revoke_timeout: float,
+        given_up: Callable[[RecordError], None],
     ) -> None:
         self.loop = asyncio.get_running_loop()
         """Where it runs."""
@@ -78,6 +84,7 @@ class Supervisor:
         self._task_functions = tasks
         self._transport = transport
         self._revoke_timeout = revoke_timeout
+        self._given_up = given_up
         self.members: list[GroupMember] = []
         """What consumes, one for each client."""
         self._producers: list[Producer] = []
@@ -200,7 +207,16 @@ class Supervisor:
         return producer
 
     async def _start_member(self, group: ConsumerGroup) -> None:
-        member = GroupMember(group.handlers, app=self._app, failed=self.fail)
+        member = GroupMember(
+            group.handlers,
+            app=self._app,
+            dead_letters=DeadLetters(
+                group.config.get("group.id"),
+                functools.partial(self.producer, group.dead_letters),
+            ),
+            given_up=self._given_up,
+            failed=self.fail,
+        )
         consumer = self._transport.consumer(
             group.config,
             member.topics,

@@ -281,8 +281,16 @@ class _SharedProducer:
         timestamp: int,
         delivered: Delivered,
         /,
-    ) -> None:
-        self._producer.send(topic, value, key, headers, partition, timestamp, delivered)
+    ) -> bool:
+        return self._producer.send(
+            topic, value, key, headers, partition, timestamp, delivered
+        )
+
+    async def partitions(self, topic: str) -> int | None:
+        return await self._thread.await_(self._producer.partitions(topic))
+
+    async def create_topic(self, topic: str, *, like: str) -> int:
+        return await self._thread.await_(self._producer.create_topic(topic, like=like))
 
     @property
     def full(self) -> bool:

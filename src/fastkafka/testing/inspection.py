@@ -10,6 +10,7 @@ from fastkafka import codecs
 from fastkafka.errors import ConfigError
 from fastkafka.messages import KafkaEvent
 from fastkafka.params import function_name
+from fastkafka.policies import SUFFIX
 from fastkafka.routing import PATTERN, ConsumerRoute
 from fastkafka.testing.clusters import Clusters
 from fastkafka.testing.in_memory import SharedBroker
@@ -61,7 +62,8 @@ class Inspection:
             await self._watch.first(handled, timeout)
         finally:
             handled.cancel()
-        self._watch.raise_failure()
+        # What was parked is no failure here; who looks at `dead_letters` knows of it.
+        self._watch.raise_failure(given_up=False)
         for broker in self._brokers():
             broker.commit()
         if not handled.done():
@@ -114,6 +116,16 @@ class Inspection:
                 timestamp=record.timestamp()[1],
             )
             for record in broker.messages(name)
+        ]
+
+    def dead_letters(self, topic: Topic) -> list[KafkaEvent[Any]]:
+        """Return the dead letters of a topic; the test knows of their errors now."""
+        broker, name, _ = self._find(topic)
+        self._watch.see_given_up(name)
+        parked = name + SUFFIX
+        return [
+            KafkaEvent(record.value(), record.key(), record.headers())
+            for record in (broker.messages(parked) if parked in broker.topics else ())
         ]
 
     def _brokers(self) -> Collection[Memory]:

@@ -125,7 +125,7 @@ def mirror_producer(
                 f"`{name}`: `topic` is {topic!r}, but `{route.name}` reads {read}. "
                 "Say where to send: `topic=...`."
             )
-        watch.raise_failure()
+        watch.raise_failure(given_up=False)
         await door.send(message, topic=topic)
         return message
 

@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from fastkafka.app import FastKafka
 from fastkafka.engine.delivery import call_soon
+from fastkafka.errors import RecordError
 from fastkafka.params import CallPlan, Source, function_name, is_async
 from fastkafka.wrapping import preceded
 
@@ -47,6 +48,7 @@ class Watch:
         self._apps = apps
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._raised: list[BaseException] = []
+        self._given_up: list[RecordError] = []
 
     def ring(self) -> None:
         """A mock was called."""
@@ -54,18 +56,33 @@ class Watch:
             waiting = self._waiting.popleft()
             call_soon(waiting.get_loop(), partial(_wake, waiting))
 
-    def failure(self) -> BaseException | None:
-        """Return an app's failure that was not raised yet."""
-        failures = (app.failure for app in self._apps)
+    def gave_up(self, error: RecordError) -> None:
+        """A record failed for good, and its app went on."""
+        self._given_up.append(error)
+        self.ring()
+
+    def see_given_up(self, topic: str) -> None:
+        """The test looks at the dead letters of a topic: it knows of their errors."""
+        self._raised += [e for e in self._given_up if e.topic == topic]
+
+    def failure(self, *, given_up: bool = True) -> BaseException | None:
+        """Return what failed and was not raised yet.
+
+        Args:
+            given_up: Count records that failed for good while their app went on.
+        """
+        failures: list[BaseException | None] = [app.failure for app in self._apps]
+        if given_up:
+            failures += self._given_up
         return next((f for f in failures if f is not None and not self.saw(f)), None)
 
     def saw(self, failure: BaseException | None) -> bool:
         """Whether a failure was raised already: the test knows of it."""
         return any(raised is failure for raised in self._raised)
 
-    def raise_failure(self) -> None:
-        """Raise the failure of an app, once."""
-        failure = self.failure()
+    def raise_failure(self, *, given_up: bool = True) -> None:
+        """Raise a failure, once; see `failure`."""
+        failure = self.failure(given_up=given_up)
         if failure is not None:
             self._raised.append(failure)
             raise failure

@@ -33,7 +33,14 @@ from fastkafka.transport.memory import MemoryBroker
 
 logger = logging.getLogger(__name__)
 
-_SWAPPED = ("_address", "_address_of", "_broker_name", "_transport")
+_SWAPPED = (
+    "_address",
+    "_address_of",
+    "_broker_name",
+    "_given_up",
+    "_retry_at_once",
+    "_transport",
+)
 """What a block changes of an app, and sets back."""
 
 
@@ -220,12 +227,15 @@ class Tester(FastKafka):
         """Stop the apps, and then the tester's own functions.
 
         Raises:
-            FastKafkaError: What ended an app, unless the test has seen it.
+            FastKafkaError: What ended an app, or made it give up a record, unless the
+                test has seen it.
         """
         failure = self._watch.failure()
         if exc is not None and failure is not None:
             exc.add_note(f"Before that, an app had failed: {failure}")
         await self._block.__aexit__(exc_type, exc, traceback)
+        if exc is None:
+            self._watch.raise_failure()
 
     async def _leave(
         self,
@@ -255,6 +265,8 @@ class Tester(FastKafka):
         transport = await self._place.open(topics, block)
         for app in (self, *self.apps):
             app._transport = transport or app._transport
+            app._given_up = self._watch.gave_up
+            app._retry_at_once = True
         self._inspection = None
         if in_memory and isinstance(transport, Clusters):
             self._inspection = Inspection(
@@ -381,6 +393,20 @@ class Tester(FastKafka):
             ConfigError: There is no such topic.
         """
         return self._look().messages(topic)
+
+    def dead_letters(self, topic: Topic) -> list[KafkaEvent[Any]]:
+        """Return what was parked of a topic: raw values, keys and headers.
+
+        A record that fails for good raises its error in the test, when a mock is
+        awaited or at the end of the block; not so when the test has looked here.
+
+        Args:
+            topic: The name of the topic itself, or a function that reads it.
+
+        Raises:
+            ConfigError: There is no such topic.
+        """
+        return self._look().dead_letters(topic)
 
     def _look(self) -> Inspection:
         if self._inspection is None:

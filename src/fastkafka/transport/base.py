@@ -125,7 +125,7 @@ class Producer(Protocol):
         timestamp: int,
         delivered: Delivered,
         /,
-    ) -> None:
+    ) -> bool:
         """Queue one record; never blocks and never drops.
 
         What is above the client's own queue is kept in order until there is room.
@@ -139,8 +139,25 @@ class Producer(Protocol):
             timestamp: Milliseconds since the epoch; 0 is now.
             delivered: Called with the outcome.
 
+        Returns:
+            Whether callers should wait for room before they send more; as `full`.
+
         Raises:
             ProduceError: The record can be seen to be refused: it is too large.
+        """
+
+    async def partitions(self, topic: str) -> int | None:
+        """Return how many partitions a topic has; None if it does not exist.
+
+        Raises:
+            ClientError: No broker says.
+        """
+
+    async def create_topic(self, topic: str, *, like: str) -> int:
+        """Create a topic with as many partitions as another has; return how many.
+
+        Raises:
+            ClientError: The broker refuses, or none answers.
         """
 
     @property

@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from fastkafka.errors import BrokerUnavailableError, ClientError, ConfigError
 
@@ -113,6 +115,52 @@ def missing_topics(client: Client, topics: Collection[str], *, doing: str) -> li
         if error is not None and not is_embedded(metadata):
             missing.append(topic)
     return missing
+
+
+def partition_count(client: Client, topic: str) -> int | None:
+    """Return how many partitions a topic has; None if it does not exist.
+
+    Raises:
+        ClientError: No broker says.
+    """
+    try:
+        metadata = client.list_topics(topic, timeout=REQUEST_SECONDS)
+    except KafkaException as failed:
+        raise client_error(failed.args[0], doing=f"look up topic '{topic}'") from failed
+    found = metadata.topics[topic]
+    if found.error is not None and is_refusal(found.error):
+        raise client_error(found.error, doing=f"write to topic '{topic}'")
+    return len(found.partitions) or None
+
+
+def create_topic(
+    client: Client, config: Mapping[str, Any], topic: str, like: str
+) -> int:
+    """Create a topic with as many partitions as another; return how many.
+
+    Raises:
+        ClientError: The broker refuses, or none answers.
+    """
+    partitions = partition_count(client, like) or 1
+    admin = AdminClient({name: config[name] for name in config if _is_for_all(name)})
+    new = NewTopic(topic, num_partitions=partitions, replication_factor=-1)
+    [created] = admin.create_topics([new], request_timeout=REQUEST_SECONDS).values()
+    try:
+        created.result()
+    except KafkaException as failed:
+        error: KafkaError = failed.args[0]
+        if error.code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise client_error(error, doing=f"create topic '{topic}'") from failed
+    else:
+        logger.info("Created topic '%s' with %d partitions", topic, partitions)
+    return partitions
+
+
+def _is_for_all(name: str) -> bool:
+    """Whether a setting is about the connection, and so for any client."""
+    return name.startswith(
+        ("bootstrap.", "security.", "sasl.", "ssl.", "oauth", "client.id", "socket.")
+    )
 
 
 def is_embedded(metadata: Any) -> bool:

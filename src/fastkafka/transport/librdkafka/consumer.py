@@ -87,6 +87,7 @@ class LibrdkafkaConsumer:
         self._finished: dict[TopicPartition, int] = {}
         self._stored: dict[TopicPartition, int] = {}
         self._room = threading.Event()
+        self._caught_up = threading.Event()
         self._no_intake = False
         self._closing = False
         self._commits_fail = False
@@ -246,10 +247,19 @@ class LibrdkafkaConsumer:
             intake.bytes_in += size
             runs.append(Run(partition, cast("list[Record]", records), size))
         self._connection.found()
-        self._tell(self._listener.on_records, runs)
+        self._caught_up.clear()
+        self._tell(self._deliver, runs)
+        # A loop that is busy gains nothing from more records, but pays for keeping
+        # them: let it have its turn with these. One that is waiting answers at once.
+        self._caught_up.wait(PATIENCE_SECONDS)
         full = [r.partition for r in runs if self._intake[r.partition].full]
         if full:
             self._wait_for_room(full)
+
+    def _deliver(self, runs: list[Run]) -> None:
+        """On the loop: hand runs to the engine, and say when its lanes had a turn."""
+        self._listener.on_records(runs)
+        self._loop.call_soon(self._caught_up.set)
 
     def _wait_for_room(self, full: list[TopicPartition]) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS

@@ -16,9 +16,11 @@ from fastkafka.errors import ProduceError
 from fastkafka.transport.base import Delivered, Headers
 from fastkafka.transport.librdkafka.connection import (
     Connection,
+    create_topic,
     logger,
     make_client,
     missing_topics,
+    partition_count,
 )
 
 POLL_SECONDS = 0.1
@@ -74,7 +76,7 @@ class LibrdkafkaProducer:
         timestamp: int,
         delivered: Delivered,
         /,
-    ) -> None:
+    ) -> bool:
         """See `Producer`."""
         if not self._backlog:
             try:
@@ -91,9 +93,22 @@ class LibrdkafkaProducer:
             except KafkaException as refused:
                 raise self._error(refused.args[0], topic, key, value) from None
             else:
-                return
+                return False
         self._backlog.append(
             (topic, value, key, partition, delivered, timestamp, headers)
+        )
+        return True
+
+    async def partitions(self, topic: str) -> int | None:
+        """See `Producer`."""
+        return await self._loop.run_in_executor(
+            None, partition_count, self._client, topic
+        )
+
+    async def create_topic(self, topic: str, *, like: str) -> int:
+        """See `Producer`."""
+        return await self._loop.run_in_executor(
+            None, create_topic, self._client, self._config, topic, like
         )
 
     @property
@@ -127,6 +142,10 @@ class LibrdkafkaProducer:
         left = await self._loop.run_in_executor(None, self._flush, timeout)
         self._closing = True
         self._wake()
+        if self._thread is not None:
+            # The client must be gone when the lifespan is left.
+            await self._loop.run_in_executor(None, self._thread.join, 2 * POLL_SECONDS)
+        self._client = None
         return left
 
     def _flush(self, timeout: float) -> int:

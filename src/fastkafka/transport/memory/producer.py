@@ -75,7 +75,7 @@ class MemoryProducer:
         timestamp: int,
         delivered: Delivered,
         /,
-    ) -> None:
+    ) -> bool:
         """See `Producer`."""
         clock = self._cluster.clock
         sent_at = clock.time()
@@ -93,10 +93,21 @@ class MemoryProducer:
             )
             self._unacknowledged += 1
             self._bytes += size
-            if self._awake:
-                return
-            self._awake = True
-        self._loop.call_soon_threadsafe(self._turn)
+            woken, self._awake = self._awake, True
+        if not woken:
+            self._loop.call_soon_threadsafe(self._turn)
+        return self.full
+
+    async def partitions(self, topic: str) -> int | None:
+        """See `Producer`."""
+        found = self._cluster.topics.get(topic)
+        return None if found is None else len(found.partitions)
+
+    async def create_topic(self, topic: str, *, like: str) -> int:
+        """See `Producer`."""
+        partitions = await self.partitions(like) or 1
+        self._cluster.create_topic(topic, partitions)
+        return partitions
 
     @property
     def full(self) -> bool:

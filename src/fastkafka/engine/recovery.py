@@ -1,0 +1,177 @@
+"""Records that failed: retried in place, and given up on as the policy says."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import random
+from collections.abc import Awaitable, Callable, Sequence
+
+from fastkafka.engine.chunks import Chunk, Outcome, start_of
+from fastkafka.engine.deadletters import DeadLetters, paused
+from fastkafka.engine.failure import Action, Decision, FailurePolicy, handler_error
+from fastkafka.errors import DecodingError, RecordError, Verdict
+from fastkafka.messages import Record
+
+logger = logging.getLogger(__name__)
+
+Work = Callable[[Chunk, Sequence[Record], Sequence[int], int], Awaitable[Outcome]]
+"""Handles records once more: a chunk, the records, where they start, which attempt."""
+
+_MOST_ATTEMPTS = 2**31
+"""An attempt after which nothing is retried."""
+
+_THEN = {
+    Action.DEAD_LETTER: "it goes to the dead-letter topic",
+    Action.SKIP: "it is skipped",
+    Action.ASK: "`on_failure` decides",
+}
+
+
+class Recovery:
+    """Deals with the records of one lane that failed.
+
+    The lane waits meanwhile, and with it what shares its key; nothing else does.
+
+    Args:
+        policy: Decides.
+        dead_letters: Where records go that failed for good.
+        work: How the lane handles records.
+    """
+
+    def __init__(
+        self, policy: FailurePolicy, dead_letters: DeadLetters, work: Work
+    ) -> None:
+        self._policy = policy
+        self._dead_letters = dead_letters
+        self._work = work
+
+    async def recover(
+        self,
+        chunk: Chunk,
+        records: Sequence[Record],
+        start: int,
+        error: RecordError,
+    ) -> int:
+        """Retry records that failed together, and give up on what keeps failing.
+
+        Args:
+            chunk: What they belong to.
+            records: One, or what is left of a batch.
+            start: Where the stretch of the first one begins.
+            error: What happened.
+
+        Returns:
+            How many of them are done with; 0 when the lane has to stop there.
+        """
+        owner = chunk.owner
+        attempt, over = chunk.attempt, 0
+        while not owner.stopped.is_set():
+            decision = self._policy.decide(error, attempt, random.random())
+            if decision.action is not Action.RETRY:
+                break
+            self._log(error, records[over], attempt, decision)
+            attempt += decision.counts
+            if not await paused(decision.delay, owner.stopped):
+                return 0
+            again = records[over:]
+            outcome = await self._work(chunk, again, (start,), attempt)
+            start = start_of(again, start, outcome.done)
+            over += outcome.done
+            if outcome.error is None:
+                return over
+            records = records[: over + outcome.concerned]
+            error = outcome.error
+        if len(records) - over > 1:
+            return await self._one_by_one(chunk, records, over, start, attempt)
+        if owner.stopped.is_set():
+            return 0
+        if not await self._give_up(chunk, records[over], start, error, attempt):
+            return 0
+        return over + 1
+
+    async def _one_by_one(
+        self,
+        chunk: Chunk,
+        records: Sequence[Record],
+        over: int,
+        start: int,
+        attempt: int,
+    ) -> int:
+        """Find out which records of a batch make it fail, and give up on those."""
+        for record in records[over:]:
+            if chunk.owner.stopped.is_set():
+                return 0
+            outcome = await self._work(chunk, (record,), (start,), attempt)
+            error = outcome.error
+            if error is not None and not await self._give_up(
+                chunk, record, start, error, attempt
+            ):
+                return 0
+            start = record.offset() + 1
+        return len(records)
+
+    async def _give_up(
+        self,
+        chunk: Chunk,
+        record: Record,
+        start: int,
+        error: RecordError,
+        attempt: int,
+    ) -> bool:
+        """Do with a record what follows its last attempt; return whether to go on."""
+        owner = chunk.owner
+        decision = self._policy.decide(error, _MOST_ATTEMPTS, 0)
+        if decision.action in (Action.STOP, Action.RETRY):
+            owner.failed(error)
+            return False
+        attempts = 0 if isinstance(error, DecodingError) else attempt
+        self._log(error, record, attempts, decision)
+        owner.entered()
+        try:
+            if decision.action is Action.DEAD_LETTER:
+                parked = await self._dead_letters.park(
+                    record, error, attempts, owner.stopped
+                )
+                if not parked:
+                    return False
+            elif decision.action is Action.ASK:
+                answer = self._policy.hook(record, error)
+                if inspect.isawaitable(answer):
+                    await answer
+            owner.finished(chunk.handler, start, record.offset() + 1)
+            owner.given_up(error)
+        except Exception as broken:  # noqa: BLE001 - the hook's, whatever it is
+            failure = handler_error(record, broken, who="`on_failure`")
+            owner.failed(failure)
+            return False
+        finally:
+            owner.left()
+        return True
+
+    def _log(
+        self, error: RecordError, record: Record, attempt: int, decision: Decision
+    ) -> None:
+        """Say what happened to a record, once for each attempt."""
+        cause = error.__cause__
+        if decision.action is Action.RETRY:
+            most = self._policy.retry.attempts
+            then = f"attempt {attempt} of {most}, again in {decision.delay:.3g} s"
+            level = logging.WARNING
+        else:
+            then = _THEN[decision.action]
+            level = logging.ERROR
+        logger.log(
+            level,
+            "%s; %s",
+            error,
+            then,
+            exc_info=None if isinstance(cause, Verdict) else cause,
+            extra={
+                "topic": error.topic,
+                "partition": error.partition,
+                "offset": error.offset,
+                "key": record.key(),
+                "attempt": attempt,
+            },
+        )

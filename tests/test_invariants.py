@@ -389,7 +389,7 @@ async def test_i8_what_breaks_in_the_engine_ends_the_app_and_does_not_stall_it(
 ) -> None:
     """In the dispatch and in a lane; an error of ours must not look like silence."""
     embedded.create_topic("orders", 1)
-    app = shop(embedded)
+    app = shop(embedded, shutdown_timeout=1.0)
 
     @app.consumes()
     async def on_orders(order: Order) -> None: ...

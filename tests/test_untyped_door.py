@@ -199,12 +199,12 @@ async def test_inside_a_handler_its_input_waits_for_the_acknowledgement() -> Non
         await broker.idle()
         broker.commit()
         assert broker.committed("shop", "orders") == {0: 1}
+        broker.heal()
 
-    broker.heal()
+    broker.fail("produce", topic="invoices", error="TOPIC_AUTHORIZATION_FAILED")
+    broker.produce("orders", b'{"id": 2}')
     with pytest.raises(HandlerError, match="TOPIC_AUTHORIZATION_FAILED"):
         async with app:
-            broker.fail("produce", topic="invoices", error="TOPIC_AUTHORIZATION_FAILED")
-            broker.produce("orders", b'{"id": 2}')
             await app.wait_stopped()
     assert broker.committed("shop", "orders") == {0: 1}
 

@@ -446,7 +446,9 @@ def test_a_handler_that_raises_ends_the_run_with_exit_code_1(start: Start) -> No
         *run("--kafka-broker=embedded", "shop:app"),
         app=APP
         + """
-@app.consumes(topic="orders")
+from fastkafka import Retry
+
+@app.consumes(topic="orders", on_failure="stop", retry=Retry(attempts=1))
 async def on_orders(number: int):
     raise ValueError(f"order {number}")
 

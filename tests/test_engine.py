@@ -61,7 +61,7 @@ def orders(*ids: int) -> list[bytes]:
 
 def shop(embedded: EmbeddedBroker, **settings: Any) -> FastKafka:
     """Return an app that stops at the first failure, so that the tests see it."""
-    settings = {"on_failure": "stop", "retry": Retry(attempts=1)} | settings
+    settings = {"on_failure": "stop", "retry": Retry(attempts=1), **settings}
     return FastKafka(
         title="Shop", bootstrap_servers=embedded.bootstrap_servers, **settings
     )

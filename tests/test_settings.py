@@ -307,6 +307,7 @@ def test_consumer_defaults_are_as_promised() -> None:
         "auto.offset.reset": "error",
         "enable.auto.commit": True,
         "enable.auto.offset.store": False,
+        "queued.min.messages": 10_000,
         "fetch.queue.backoff.ms": 10,
         "group.protocol": "classic",
         "heartbeat.interval.ms": 3000,

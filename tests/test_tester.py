@@ -513,6 +513,36 @@ async def test_a_topic_without_dead_letters_has_none() -> None:
         assert tester.dead_letters("orders") == []
 
 
+async def test_a_test_that_fails_does_not_wait_for_a_clock_that_stands_still() -> None:
+    stuck = asyncio.Event()
+    app = FastKafka(title="Shop")
+
+    @app.consumes()
+    async def on_orders(order: Order) -> None:
+        await to_invoices(order.id)
+        await stuck.wait()
+
+    @app.produces()
+    async def to_invoices(order: int) -> Invoice:
+        return Invoice(order=order)
+
+    broker = MemoryBroker(clock=ManualClock())
+    with pytest.raises(AssertionError, match="as the test has it") as error:
+        async with Tester(app, broker=broker) as tester:
+            broker.delay(3600.0)
+            asyncio.ensure_future(app.produce(1, topic="audit"))  # noqa: RUF006
+            broker.produce("orders", b'{"id": 1}')
+            await tester.on_invoices.assert_called(timeout=5)
+            broker.suspend(next(iter(broker.members("shop"))))
+            raise AssertionError("as the test has it")
+    assert not app.is_started
+    assert app.shutdown_timeout == 25.0
+    assert error.value.__notes__ == [
+        "Then an app did not stop well: 2 produced records were not acknowledged by "
+        "the broker before the stop's deadline of 1 s. They may be lost."
+    ]
+
+
 async def test_a_start_that_fails_leaves_everything_as_it_was() -> None:
     @asynccontextmanager
     async def lifespan(app: FastKafka) -> AsyncIterator[None]:

@@ -53,7 +53,7 @@ def benchmarked(
         ConfigError: The interval is below 0, or the window below 1.
     """
     seconds = interval.total_seconds() if isinstance(interval, timedelta) else interval
-    if seconds < 0:
+    if not isinstance(seconds, int | float) or seconds < 0:
         raise ConfigError(
             f"`benchmark`: `interval` is {interval!r}. Use a number of seconds from 0."
         )

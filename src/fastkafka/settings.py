@@ -190,6 +190,7 @@ Defaults = Mapping[str, tuple[ClientValue, str]]
 """Values that FastKafka sets where librdkafka's own do not serve, and why."""
 
 CONSUMER_DEFAULTS: Defaults = {
+    "queued.min.messages": (10_000, "Fetched ahead; more is memory, not speed."),
     "auto.commit.interval.ms": (1000, "A crash repeats about a second, not five."),
     "group.protocol": ("classic", "Every broker speaks it."),
     "partition.assignment.strategy": (

@@ -169,8 +169,11 @@ def _model_encoder(
     model: type[BaseModel], adapter: TypeAdapter[Any]
 ) -> Callable[[Any], bytes]:
     validate = adapter.validator.validate_python
+    to_json = adapter.serializer.to_json
 
     def encode(value: Any) -> bytes:
+        if value.__class__ is model:
+            return to_json(value)
         if not isinstance(value, model):
             value = validate(value)
         # A subclass has more fields; its own serializer knows them.

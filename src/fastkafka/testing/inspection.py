@@ -21,6 +21,9 @@ from fastkafka.transport.memory import MemoryBroker
 
 Memory = MemoryBroker | SharedBroker
 
+_PATIENCE, _TICK = 1.0, 0.01
+"""Seconds until a stop is taken to wait for a clock, and between its seconds then."""
+
 Topic = str | Callable[..., Any]
 """A topic's name, or a function that reads it or writes to it."""
 
@@ -76,6 +79,18 @@ class Inspection:
                     else "What was sent is not acknowledged yet."
                 )
             )
+
+    async def let_time_pass(self) -> None:
+        """Turn the brokers' clocks, fast, when a stop takes so long that it waits.
+
+        A clock that only a test turns stands still once the test has left its block;
+        then nothing would end that waits for it.
+        """
+        await asyncio.sleep(_PATIENCE)
+        while True:
+            for broker in self._brokers():
+                broker.advance(1.0)
+            await asyncio.sleep(_TICK)
 
     def committed(self, topic: Topic) -> dict[int, int]:
         """Return the committed offsets of a topic by partition."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -33,6 +34,9 @@ from fastkafka.transport.memory import MemoryBroker
 
 logger = logging.getLogger(__name__)
 
+_HURRY_SECONDS = 1.0
+"""How long handlers may go on when their test has failed."""
+
 _SWAPPED = (
     "_address",
     "_address_of",
@@ -40,6 +44,7 @@ _SWAPPED = (
     "_given_up",
     "_retry_at_once",
     "_transport",
+    "shutdown_timeout",
 )
 """What a block changes of an app, and sets back."""
 
@@ -233,9 +238,22 @@ class Tester(FastKafka):
         failure = self._watch.failure()
         if exc is not None and failure is not None:
             exc.add_note(f"Before that, an app had failed: {failure}")
-        await self._block.__aexit__(exc_type, exc, traceback)
+        if exc is not None:  # nobody wants to wait for what a failed test left behind
+            for app in (self, *self.apps):
+                app.shutdown_timeout = min(app.shutdown_timeout, _HURRY_SECONDS)
+        await self._end_block(exc_type, exc, traceback)
         if exc is None:
             self._watch.raise_failure()
+
+    async def _end_block(self, *raised: Any) -> None:
+        if self._inspection is None:
+            await self._block.__aexit__(*raised)
+            return
+        passing = asyncio.ensure_future(self._inspection.let_time_pass())
+        try:
+            await self._block.__aexit__(*raised)
+        finally:
+            passing.cancel()
 
     async def _leave(
         self,
@@ -244,11 +262,16 @@ class Tester(FastKafka):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop an app; what the test has seen of it already is not raised again."""
+        """Stop an app; what the test has seen of it already is not raised again.
+
+        Nor does it hide the test's own error.
+        """
         try:
             await leave(exc_type, exc, traceback)
-        except BaseException as failure:
-            if not self._watch.saw(failure):
+        except Exception as failure:
+            if exc is not None and exc is not failure:
+                exc.add_note(f"Then an app did not stop well: {failure}")
+            elif not self._watch.saw(failure):
                 raise
 
     async def _settle(self, block: AsyncExitStack) -> None:

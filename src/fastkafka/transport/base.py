@@ -5,7 +5,8 @@ same three protocols; nothing above this line knows which one it talks to.
 
 Threads: the engine calls a consumer from the event loop only, and a consumer calls
 its listener on the event loop only. A producer may be called from any thread; its
-delivery callbacks come from a thread of the producer's and must not block.
+delivery callbacks come from a thread of the producer's, or on the loop, and must not
+block.
 """
 
 from __future__ import annotations

@@ -1,4 +1,10 @@
-"""The producer's poll thread, and a backlog for what its queue cannot take."""
+"""The producer's acknowledgements, and a backlog for what its queue cannot take.
+
+Each acknowledgement calls back into Python. The poll thread takes them as they come,
+which is quickest while they are few. When many records are out it lets the event loop
+take them, in between: beside a busy loop a thread would have to win the interpreter
+from it again for every single one.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +30,11 @@ from fastkafka.transport.librdkafka.connection import (
 )
 
 POLL_SECONDS = 0.1
+MANY_RECORDS = 100
+"""So many records out, and the loop takes the acknowledgements."""
+
+TICK_SECONDS = 0.002
+"""How often it does."""
 
 _Queued = tuple[str, bytes | None, bytes | None, int, Delivered, int, Headers | None]
 
@@ -44,6 +55,8 @@ class LibrdkafkaProducer:
         self._room = threading.Condition()
         self._waiting: list[asyncio.Future[None]] = []
         self._loop: asyncio.AbstractEventLoop
+        self._feeding = threading.Lock()
+        self._handed_back = threading.Event()
         self._closing = False
         self._thread: threading.Thread | None = None
 
@@ -141,6 +154,7 @@ class LibrdkafkaProducer:
             return 0
         left = await self._loop.run_in_executor(None, self._flush, timeout)
         self._closing = True
+        self._handed_back.set()
         self._wake()
         if self._thread is not None:
             # The client must be gone when the lifespan is left.
@@ -159,12 +173,44 @@ class LibrdkafkaProducer:
         client = self._client
         while not self._closing:
             client.poll(POLL_SECONDS)
-            if self._backlog:
-                self._feed(client)
+            self._feed(client)
+            if len(client) > MANY_RECORDS:
+                self._hand_over(client)
             self._connection.probe(client, self._topics)
+
+    def _hand_over(self, client: Any) -> None:
+        """Let the loop take the acknowledgements until none is awaited."""
+        self._handed_back.clear()
+        try:
+            self._loop.call_soon_threadsafe(self._tick)
+        except RuntimeError:  # the loop is closed
+            return
+        while not self._handed_back.wait(POLL_SECONDS) and not self._closing:
+            client.poll(0)  # the loop may be blocked
+            self._feed(client)
+            self._connection.probe(client, self._topics)
+
+    def _tick(self) -> None:
+        if self._closing:
+            return
+        client = self._client
+        client.poll(0)
+        self._feed(client)
+        if len(client) or self._backlog:
+            self._loop.call_later(TICK_SECONDS, self._tick)
+        else:
+            self._handed_back.set()
 
     def _feed(self, client: Any) -> None:
         """Move the backlog into the client's queue, as far as there is room."""
+        if not self._backlog or not self._feeding.acquire(blocking=False):
+            return
+        try:
+            self._feed_in_order(client)
+        finally:
+            self._feeding.release()
+
+    def _feed_in_order(self, client: Any) -> None:
         while self._backlog:
             # It leaves the backlog only when it is in the queue, so nothing overtakes.
             topic, value, key, partition, delivered, timestamp, headers = self._backlog[

@@ -1,0 +1,1 @@
+"""What is measured, one file each; every file runs in a process of its own."""

@@ -557,7 +557,7 @@ async def test_a_start_that_fails_leaves_everything_as_it_was() -> None:
 
     assert not first.is_started
     assert not tester.is_started
-    for name in ("_transport", "_broker_name", "_address", "_address_of"):
+    for name in ("_transport", "_choice", "_given_up", "shutdown_timeout"):
         assert getattr(first, name) == before[name]
 
 

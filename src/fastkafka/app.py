@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import logging
 import re
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar, Unpack, cast
 
 from fastkafka import codecs, original, params
+from fastkafka import lifespan as lifespans
 from fastkafka import settings as client_settings
 from fastkafka.benchmark import Throughput, benchmarked
 from fastkafka.brokers import (
     BrokersSpec,
+    Choice,
     KafkaBroker,
     parse_brokers,
 )
-from fastkafka.brokers import bootstrap_servers as address_of
 from fastkafka.engine.door import Door
 from fastkafka.engine.supervisor import BackgroundTask, Supervisor
 from fastkafka.errors import (
     ConfigError,
     NotStartedError,
     RecordError,
-    did_you_mean,
 )
+from fastkafka.lifespan import Lifespan
 from fastkafka.policies import (
     OnFailure,
     Retry,
@@ -45,8 +46,6 @@ from fastkafka.transport.librdkafka import LibrdkafkaTransport
 from fastkafka.wiring import Defaults
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 
 logger = logging.getLogger(__name__)
 
@@ -133,11 +132,7 @@ class FastKafka(Router):
             check_on_failure(on_failure, where="FastKafka") or "dead_letter"
         )
         self._timeout = check_timeout(handler_timeout, where="FastKafka")
-        if lifespan is not None and not callable(lifespan):
-            raise ConfigError(
-                f"FastKafka: `lifespan` is {lifespan!r}. Pass a function that takes "
-                "the app and is decorated with `@asynccontextmanager`."
-            )
+        lifespans.check(lifespan)
         super().__init__()
         self.title = title or ""
         self.description = description or ""
@@ -158,18 +153,17 @@ class FastKafka(Router):
         """The same, whose assertions are awaited."""
         self.run = False
         """Without meaning; apps of the original may read it."""
-        self._address = _joined(bootstrap_servers)
-        if kafka_brokers is None and self._address is not None:
-            kafka_brokers = {bootstrap_servers_id: {"url": self._address}}
-        self._brokers = parse_brokers(kafka_brokers)
-        self._broker_name = bootstrap_servers_id
+        address = _joined(bootstrap_servers)
+        if kafka_brokers is None and address is not None:
+            kafka_brokers = {bootstrap_servers_id: {"url": address}}
+        brokers = parse_brokers(kafka_brokers)
+        self._choice = Choice(brokers, bootstrap_servers_id, address)
         self._order: Order = order
         self._concurrency = concurrency
         self._settings = cast("Mapping[str, object]", settings)
         self._transport = transport
         self._retry_at_once = False  # both for the Tester
         self._given_up: Callable[[RecordError], None] = lambda error: None
-        self._address_of = address_of
         self._tasks: list[BackgroundTask] = []
         self._supervisor: Supervisor | None = None
         self._running: Supervisor | None = None
@@ -249,7 +243,7 @@ class FastKafka(Router):
     @property
     def brokers(self) -> Mapping[str, Sequence[KafkaBroker]]:
         """The clusters by name; each is a list of bootstrap servers."""
-        return self._brokers
+        return self._choice.brokers
 
     @property
     def is_started(self) -> bool:
@@ -269,9 +263,9 @@ class FastKafka(Router):
 
     # What tests of old apps read.
     _kafka_config = property(
-        lambda self: original.kafka_config(self._settings, self._broker_name)
+        lambda self: original.kafka_config(self._settings, self._choice.name)
     )
-    _kafka_brokers = property(lambda self: original.kafka_brokers(self._brokers))
+    _kafka_brokers = property(lambda self: original.kafka_brokers(self.brokers))
     _consumers_store = property(lambda self: original.store(self.consumers))
     _producers_store = property(lambda self: original.store(self.producers))
 
@@ -283,9 +277,7 @@ class FastKafka(Router):
         Raises:
             ConfigError: There is none of that name.
         """
-        self._check_broker(kafka_broker_name)
-        self._broker_name = kafka_broker_name
-        self._address = None
+        self._choice = self._choice.of(kafka_broker_name)
 
     def set_bootstrap_servers(self, bootstrap_servers: str) -> None:
         """Use one address instead of every cluster of `kafka_brokers`.
@@ -293,7 +285,7 @@ class FastKafka(Router):
         Args:
             bootstrap_servers: ``host:port``, or several with commas.
         """
-        self._address = bootstrap_servers
+        self._choice = replace(self._choice, address=bootstrap_servers)
 
     # Producing.
 
@@ -352,7 +344,7 @@ class FastKafka(Router):
         Raises:
             ConfigError: There is none of that name.
         """
-        self._check_broker(kafka_broker_name)
+        self._choice.of(kafka_broker_name)  # or raises here, and not at the start
 
         @asynccontextmanager
         async def lifespan(web_app: Any) -> AsyncIterator[None]:
@@ -378,7 +370,7 @@ class FastKafka(Router):
         for remark in self._defaults().remarks((*self.consumers, *self.producers)):
             logger.info("%s", remark)
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._lifespan())
+            await stack.enter_async_context(lifespans.entered(self.lifespan, self))
             self._running = supervisor
             stack.callback(self._forget_running)
             try:
@@ -439,22 +431,6 @@ class FastKafka(Router):
 
     # How.
 
-    @asynccontextmanager
-    async def _lifespan(self) -> AsyncIterator[None]:
-        if self.lifespan is None:
-            yield
-            return
-        manager = self.lifespan(self)
-        if not hasattr(manager, "__aenter__"):
-            if inspect.iscoroutine(manager):
-                manager.close()  # it will never be awaited
-            raise ConfigError(
-                f"FastKafka: `lifespan` returned {manager!r}, which is not an async "
-                "context manager. Decorate the function with `@asynccontextmanager`."
-            )
-        async with manager:
-            yield
-
     def _supervise(self) -> Supervisor:
         defaults = self._defaults()
         return Supervisor(
@@ -495,44 +471,19 @@ class FastKafka(Router):
                 "stopped. Call it in `async with app:`, in a handler, or in a "
                 "background task."
             )
-        servers = servers or self._bootstrap_servers(None)
+        servers = servers or self._choice.servers(None)
         return await self._running.producer(self._defaults().producer_config(servers))
 
     def _servers_of(self, route: ConsumerRoute | ProducerRoute) -> str:
-        return self._bootstrap_servers(route.brokers)
-
-    def _bootstrap_servers(
-        self, override: Mapping[str, Sequence[KafkaBroker]] | None
-    ) -> str:
-        if self._address is not None:
-            return self._address
-        brokers = self._brokers if override is None else override
-        if self._broker_name not in brokers:
-            raise ConfigError(self._unknown_broker(self._broker_name))
-        return self._address_of(self._broker_name, brokers[self._broker_name])
+        return self._choice.servers(route.brokers)
 
     def _override(
         self, brokers: BrokersSpec | None
     ) -> Mapping[str, Sequence[KafkaBroker]] | None:
         override = super()._override(brokers)
-        if override is not None and override.keys() != self._brokers.keys():
-            raise ConfigError(
-                "To override application default brokers, you must define all of the "
-                f"broker options. Default defined: {set(self._brokers)}, override "
-                f"defined: {set(override)}."
-            )
+        if override is not None:
+            self._choice.check_names(override)
         return override
-
-    def _check_broker(self, name: str) -> None:
-        if name not in self._brokers:
-            raise ConfigError(self._unknown_broker(name))
-
-    def _unknown_broker(self, name: str) -> str:
-        return (
-            f"Given kafka_broker_name '{name}' is not found in kafka_brokers, "
-            f"available options are {self._brokers.keys()}."
-            f"{did_you_mean(name, self._brokers)}"
-        )
 
 
 def _joined(servers: str | Sequence[str] | None) -> str | None:

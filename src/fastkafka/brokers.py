@@ -8,12 +8,13 @@ address is needed.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fastkafka.errors import ConfigError
+from fastkafka.errors import ConfigError, did_you_mean
 
 
 class SecuritySchema(BaseModel):
@@ -143,6 +144,69 @@ def bootstrap_servers(name: str, brokers: Sequence[KafkaBroker]) -> str:
     return ",".join(
         address for broker in brokers for address in _addresses(name, broker)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which cluster an app uses.
+
+    Attributes:
+        brokers: Those that there are, by name.
+        name: The chosen one, also among those that a function has instead.
+        address: What is used instead of any of them, or None.
+        address_of: Returns the address of a cluster.
+    """
+
+    brokers: Mapping[str, Sequence[KafkaBroker]]
+    name: str
+    address: str | None = None
+    address_of: Callable[[str, Sequence[KafkaBroker]], str] = bootstrap_servers
+
+    def of(self, name: str) -> Choice:
+        """Return the choice of another cluster.
+
+        Raises:
+            ConfigError: There is none of that name.
+        """
+        if name not in self.brokers:
+            raise ConfigError(self._unknown(name))
+        return replace(self, name=name, address=None)
+
+    def servers(self, instead: Mapping[str, Sequence[KafkaBroker]] | None) -> str:
+        """Return the address of the chosen cluster.
+
+        Args:
+            instead: A function's own clusters, under the same names.
+
+        Raises:
+            ConfigError: There is no such cluster, or its address is none.
+        """
+        if self.address is not None:
+            return self.address
+        brokers = self.brokers if instead is None else instead
+        if self.name not in brokers:
+            raise ConfigError(self._unknown(self.name))
+        return self.address_of(self.name, brokers[self.name])
+
+    def check_names(self, instead: Mapping[str, Sequence[KafkaBroker]]) -> None:
+        """Refuse a function's own clusters under names that the app does not have.
+
+        Raises:
+            ConfigError: The names are others.
+        """
+        if instead.keys() != self.brokers.keys():
+            raise ConfigError(
+                "To override application default brokers, you must define all of the "
+                f"broker options. Default defined: {set(self.brokers)}, override "
+                f"defined: {set(instead)}."
+            )
+
+    def _unknown(self, name: str) -> str:
+        return (
+            f"Given kafka_broker_name '{name}' is not found in kafka_brokers, "
+            f"available options are {self.brokers.keys()}."
+            f"{did_you_mean(name, self.brokers)}"
+        )
 
 
 def _servers(name: object, entry: object) -> list[KafkaBroker]:

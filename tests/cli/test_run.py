@@ -235,6 +235,42 @@ def test_a_signal_while_the_lifespan_starts_closes_what_it_opened(
     assert command.err == ""
 
 
+@pytest.mark.parametrize("kind", ["async def", "def"])
+def test_a_handler_ends_what_it_was_doing_when_sigterm_came(
+    start: Start, kind: str
+) -> None:
+    command = start(
+        *run("--kafka-broker=embedded", "shop:app"),
+        app=APP
+        + f"""
+import time
+
+@app.consumes(topic="orders")
+{kind} on_orders(number: int):
+    print("begins", number)
+    {"await asyncio" if kind == "async def" else "time"}.sleep(1)
+    print("ends", number)
+
+@app.run_in_background()
+async def feed():
+    await to_orders([1, 2, 3])
+
+@app.produces(topic="orders")
+async def to_orders(numbers: list[int]) -> list[int]:
+    return [KafkaEvent(n, key=b"k") for n in numbers]
+
+from fastkafka import KafkaEvent
+""",
+    )
+    command.wait_for("begins 1")
+    command.signal(signal.SIGTERM)
+
+    assert command.end() == 0
+    assert command.out.count("ends 1") == 1
+    assert "begins 2" not in command.out, "what waits is left for the next start"
+    assert command.out.count(": stopped\n") == 1
+
+
 def test_a_second_signal_kills(start: Start) -> None:
     command = start(
         *run("shop:app"),

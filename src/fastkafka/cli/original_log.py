@@ -58,7 +58,7 @@ class OriginalLog:
         with suppress(ConfigError):  # which the start will raise again, if it matters
             _of_app.info(
                 "set_kafka_broker() : Setting bootstrap_servers value to '%s'",
-                self._app._bootstrap_servers(None),
+                self._app._choice.servers(None),
             )
 
     def stops(self) -> None:

@@ -37,6 +37,9 @@ CUT_SECONDS = 0.5
 MOST_THREADS = 256
 """Of one client, however large the `concurrency` of its sync functions."""
 
+EMPTY_SECONDS = 3.0
+"""How long a member that got no partition is not yet taken for a standby."""
+
 _CANCEL_SECONDS = 1.0
 """How long a cancelled handler may clean up."""
 
@@ -157,7 +160,7 @@ class GroupMember:
         self.failed = failed
         self.consumer: Consumer
         self.assigned = asyncio.Event()
-        """Set with the first assignment."""
+        """Set with the first partition, or when it is known that there is none."""
         self.revoking: set[TopicPartition] = set()
         """What is being given up, as soon as its handlers have ended."""
         sync = sum(h.concurrency for h in handlers if not h.route.plan.is_async)
@@ -245,9 +248,13 @@ class GroupMember:
                     self,
                     [p for p in self._pools if p.handler.reads(partition.topic)],
                 )
-        self.assigned.set()
         if partitions:
+            self.assigned.set()
             logger.info("Assigned: %s", _names(partitions))
+        else:
+            # A cooperative group's new member gets its partitions in a second round,
+            # once the others have given them up.
+            asyncio.get_running_loop().call_later(EMPTY_SECONDS, self.assigned.set)
 
     def on_records(self, runs: Sequence[Run]) -> None:
         """Dispatch what one poll brought."""

@@ -7,6 +7,7 @@ import functools
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, cast
 
@@ -38,9 +39,7 @@ _HURRY_SECONDS = 1.0
 """How long handlers may go on when their test has failed."""
 
 _SWAPPED = (
-    "_address",
-    "_address_of",
-    "_broker_name",
+    "_choice",
     "_given_up",
     "_retry_at_once",
     "_transport",
@@ -190,7 +189,7 @@ class Tester(FastKafka):
     def _use(self, place: Place, bootstrap_servers_id: str | None = None) -> Tester:
         if bootstrap_servers_id is not None:
             for app in self.apps:
-                app._check_broker(bootstrap_servers_id)
+                app._choice.of(bootstrap_servers_id)
         self._place, self._selected = place, bootstrap_servers_id
         return self
 
@@ -279,7 +278,7 @@ class Tester(FastKafka):
         in_memory = self._place.in_memory
         self._select_clusters(block, any_address if in_memory else bootstrap_servers)
         sides = [side for app in (*self.apps, self) for side in sides_of(app)]
-        main = self._bootstrap_servers(None)
+        main = self._choice.servers(None)
         topics: dict[str, set[str]] = {main: set()} if not sides else {}
         for side in sorted(sides, key=lambda side: side.servers != main):
             topics.setdefault(side.servers, set()).update(
@@ -304,18 +303,17 @@ class Tester(FastKafka):
         self, block: AsyncExitStack | ExitStack, address_of: Any
     ) -> None:
         """Choose each app's cluster, until the end of the block."""
-        first = self.apps[0]
-        for app in self.apps:
+        for app in (self, *self.apps):
             self._keep(app, block)
-            name = self._selected or app._broker_name
-            if name not in app._brokers and len(app._brokers) == 1:
-                (name,) = app._brokers  # there is no other that could be meant
-            app._broker_name = name
-            app._address = None if self._selected else app._address
-            app._address_of = address_of
-        self._keep(self, block)
-        self._broker_name, self._address = first._broker_name, first._address
-        self._address_of = address_of
+        for app in self.apps:
+            choice = app._choice
+            if self._selected is not None:
+                choice = choice.of(self._selected)
+            elif choice.name not in choice.brokers and len(choice.brokers) == 1:
+                # There is no other that could be meant.
+                choice = replace(choice, name=next(iter(choice.brokers)))
+            app._choice = replace(choice, address_of=address_of)
+        self._choice = self.apps[0]._choice
 
     def _keep(self, app: FastKafka, block: AsyncExitStack | ExitStack) -> None:
         before = {name: getattr(app, name) for name in _SWAPPED}

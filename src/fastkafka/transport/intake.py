@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-POLL_RECORDS = 1000
+POLL_RECORDS = 2000
 """The most records of one poll."""
 
 HIGH_RECORDS, LOW_RECORDS = 10_000, 5_000

@@ -482,6 +482,7 @@ class LibrdkafkaConsumer:
         now = time.monotonic()
         if now < self._look_for_partitions or not self._connection.up:
             return
+        first = not self._look_for_partitions
         self._look_for_partitions = now + _NEW_PARTITIONS_SECONDS
         added = []
         try:
@@ -503,9 +504,10 @@ class LibrdkafkaConsumer:
                     )
                     added.append(confluent_kafka.TopicPartition(topic, number, offset))
             self._started_topics.add(topic)
-        if added:
+        if added or first:
             self._take_over([self._partition_of(p.topic, p.partition) for p in added])
-            client.incremental_assign(added)
+            if added:
+                client.incremental_assign(added)
 
     def _partition(self, message: Message) -> TopicPartition:
         return self._partition_of(message.topic(), message.partition())

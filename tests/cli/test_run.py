@@ -83,15 +83,15 @@ class Command:
         """What stderr has got so far."""
         return "".join(self._printed["err"])
 
-    def wait_for(self, pattern: str, *, times: int = 1) -> list[str]:
-        """Wait until lines of stdout match, and return their first groups."""
+    def wait_for(self, pattern: str, *, times: int = 1, on: str = "out") -> list[str]:
+        """Wait until lines of a stream match, and return their first groups."""
 
         def found() -> list[str]:
-            return re.findall(pattern, self.out, re.MULTILINE)
+            return re.findall(pattern, "".join(self._printed[on]), re.MULTILINE)
 
         with self._changed:
             self._changed.wait_for(
-                lambda: len(found()) >= times or self._printed["out"][-1:] == [""]
+                lambda: len(found()) >= times or self._printed[on][-1:] == [""]
             )
         assert len(found()) >= times, f"{self.out}\n{self.err}"
         return found()

@@ -101,28 +101,31 @@ class Running:
 
 @contextmanager
 def running(
-    guide: str,
-    commands: Mapping[str, str],
+    commands: Mapping[str, Mapping[str, str]],
     folder: Path,
     *,
     topics: Sequence[str],
     clusters: int = 1,
+    together: bool = False,
 ) -> Iterator[Mapping[str, Running]]:
-    """Run commands of a guide side by side, each with brokers of its own.
+    """Run commands of guides side by side.
 
     Args:
-        guide: The guide's name in `apps`.
-        commands: By a name for the test, as the guide prints them.
+        commands: As the guides print them; by the guide's name in `apps`, and then by
+            a name for the test.
         folder: For the files.
         topics: Made on every broker.
-        clusters: How many brokers each has.
+        clusters: How many brokers a command has.
+        together: All commands have the same brokers, instead of brokers of their own.
     """
     apps: dict[str, Running] = {}
+    lines = [(guide, *named) for guide in commands for named in commands[guide].items()]
     with ExitStack() as stack:
-        for name, line in commands.items():
-            servers = [
-                stack.enter_context(EmbeddedBroker(topics)) for _ in range(clusters)
-            ]
+        servers: list[str] = []
+        for guide, name, line in lines:
+            if not (together and servers):
+                brokers = [EmbeddedBroker(topics) for _ in range(clusters)]
+                servers = [stack.enter_context(broker) for broker in brokers]
             place = folder / name
             place.mkdir()
             write_guide(guide, place, servers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sys
 from pathlib import Path
@@ -35,6 +36,12 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return addresses
 
 
+def fetch(url: str) -> bytes:
+    with urlopen(url) as answer:
+        content: bytes = answer.read()
+        return content
+
+
 async def test_a_page_is_served_and_shown_again_and_again(
     shown: list[str], tmp_path: Path, unused_tcp_port: int
 ) -> None:
@@ -44,8 +51,7 @@ async def test_a_page_is_served_and_shown_again_and_again(
 
         await display_docs(str(tmp_path / text), port=unused_tcp_port)
 
-        with urlopen(shown[-1]) as page:
-            assert page.read() == text.encode()
+        assert await asyncio.to_thread(fetch, shown[-1]) == text.encode()
 
 
 async def test_without_ipython_it_says_what_else_to_do(

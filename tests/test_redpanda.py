@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -95,7 +93,7 @@ def test_a_container_is_started_asked_for_topics_and_stopped(
 
 
 async def test_a_tester_runs_on_it(docker: Docker, port: int) -> None:
-    app: Any = FastKafka(title="Shop")
+    app = FastKafka(title="Shop")
 
     @app.consumes()
     async def on_orders(order: int) -> None: ...
@@ -104,7 +102,7 @@ async def test_a_tester_runs_on_it(docker: Docker, port: int) -> None:
         await tester.to_orders(7)
         await app.awaited_mocks.on_orders.assert_awaited_once_with(7, timeout=20)
 
-    assert any(f"rpk topic create orders --partitions 1" in c for c in docker.calls)
+    assert any("rpk topic create orders --partitions 1" in c for c in docker.calls)
 
 
 def test_a_port_in_use_is_not_taken(docker: Docker) -> None:
@@ -124,8 +122,8 @@ def test_a_port_that_others_take_meanwhile_is_tried_again(
 
     with pytest.raises(
         BrokerUnavailableError,
-        match=r"^LocalRedpandaBroker: its ports were taken by others, 3 times in a row\. "
-        r"Give it more `retries`\.$",
+        match=r"^LocalRedpandaBroker: its ports were taken by others, 3 times in a "
+        r"row\. Give it more `retries`\.$",
     ):
         LocalRedpandaBroker(listener_port=port, retries=2).start()
 
@@ -184,17 +182,17 @@ def test_without_docker_it_says_so(
 
 def test_misuse_is_one_sentence(docker: Docker, port: int) -> None:
     broker = LocalRedpandaBroker(listener_port=port)
-    for wrong, sentence in {
-        lambda: LocalRedpandaBroker("orders"): (
-            "LocalRedpandaBroker: `topics` is the string 'orders'. "
-            "Write `topics=['orders']`."
-        ),
-        lambda: broker.bootstrap_servers: (
-            "LocalRedpandaBroker: it does not run. Call `start()`, or use it as a "
-            "context manager."
-        ),
-    }.items():
-        with pytest.raises(ConfigError, match=f"^{re.escape(sentence)}$"):
-            wrong()
+    with pytest.raises(
+        ConfigError,
+        match=r"^LocalRedpandaBroker: `topics` is the string 'orders'\. "
+        r"Write `topics=\['orders'\]`\.$",
+    ):
+        LocalRedpandaBroker("orders")
+    with pytest.raises(
+        ConfigError,
+        match=r"^LocalRedpandaBroker: it does not run\. Call `start\(\)`, or use it "
+        r"as a context manager\.$",
+    ):
+        _ = broker.bootstrap_servers
     with broker, pytest.raises(ConfigError, match="it runs already, at '127"):
         broker.start()

@@ -17,7 +17,7 @@ from fastkafka.errors import ConfigError
 _servers: dict[int, ThreadingHTTPServer] = {}
 
 
-def nb_safe_seed(s: str) -> Callable[[int], int]:
+def nb_safe_seed(s: str) -> Callable[..., int]:
     """Return a function that makes random seeds, others for each notebook.
 
     Args:

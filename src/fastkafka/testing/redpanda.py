@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import IO
 
@@ -255,13 +256,15 @@ class LocalRedpandaBroker:
         # It is quiet: a broker that does not answer is what we are asking about.
         admin = AdminClient({"bootstrap.servers": self._address, "log_level": 2})
         deadline = time.monotonic() + _START_TIMEOUT
-        while not _is_there(admin):
+        while True:
             if self._process.poll() is not None:
                 if any(said in self._end_of_log() for said in _PORT_IN_USE):
                     return False
                 raise self._failure(
                     f"`docker run` ended with exit code {self._process.returncode}"
                 )
+            if _accepts(self._port) and _is_there(admin):
+                return True
             if time.monotonic() > deadline:
                 raise self._failure(
                     f"it did not answer within {_START_TIMEOUT:g} seconds"
@@ -271,7 +274,6 @@ class LocalRedpandaBroker:
                     "LocalRedpandaBroker: the start was cancelled.",
                     bootstrap_servers=self._address,
                 )
-        return True
 
     def _failure(self, what: str) -> BrokerUnavailableError:
         return BrokerUnavailableError(
@@ -323,6 +325,13 @@ def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def _last_line(output: str) -> str:
     return next((line for line in reversed(output.splitlines()) if line.strip()), "")
+
+
+def _accepts(port: int) -> bool:
+    with suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    return False
 
 
 def _is_there(admin: AdminClient) -> bool:

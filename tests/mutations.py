@@ -257,7 +257,7 @@ MUTATIONS = [
     ),
     Mutation(
         "latest: the start is not pinned",
-        CONSUMER,
+        "transport/librdkafka/starts.py",
         "        if pinned:\n            client.commit(",
         "        if False:\n            client.commit(",
         "tests/test_engine.py -k latest",

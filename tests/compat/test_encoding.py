@@ -57,6 +57,7 @@ def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Runn
         ("avsc", AVRO, b"\x0csetosa"),
         ("rot13", ROT13, b'{"fcrpvrf":"frgbfn"}'),
     ],
+    ids=APPS,
 )
 def test_an_app_answers_in_its_encoding(
     apps: Mapping[str, Running], name: str, record: bytes, answer: bytes
@@ -91,6 +92,7 @@ async def test_a_tester_uses_the_apps_encoding(name: str, tmp_path: Path) -> Non
             "Write `encoder='avro'`.",
         ),
     ],
+    ids=["consumer", "producer"],
 )
 def test_a_codec_the_wrong_way_round_names_the_right_argument(
     name: str, sentence: str, tmp_path: Path

@@ -2,7 +2,8 @@
 
 Here are the threads. Each client has one, which polls it for ever, calls its callbacks
 and hands what came to the event loop. `consumer.py` holds the consumer's, `producer.py`
-the producer's, `connection.py` what both need: connecting, translating errors.
+the producer's, `starts.py` where partitions start, and `connection.py` what both
+need: connecting, translating errors.
 """
 
 from __future__ import annotations

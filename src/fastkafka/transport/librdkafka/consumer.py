@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import logging
 import re
 import threading
 import time
@@ -36,6 +35,7 @@ from fastkafka.transport.librdkafka.connection import (
     make_client,
     missing_topics,
 )
+from fastkafka.transport.librdkafka.starts import Starts
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 0.05
@@ -70,7 +70,7 @@ class LibrdkafkaConsumer:
         self._topics = sorted(topics)
         self._names = [t for t in self._topics if not t.startswith("^")]
         self._listener = listener
-        self._start_at = start_at
+        self._starts = Starts(start_at)
         self._revoke_timeout = revoke_timeout
         self._in_group = "group.id" in config
         self._connection = Connection(str(config.get("bootstrap.servers", "")))
@@ -81,8 +81,6 @@ class LibrdkafkaConsumer:
         self._partitions: dict[tuple[str, int], TopicPartition] = {}
         self._intake: dict[TopicPartition, Intake] = {}
         self._paused: set[TopicPartition] = set()
-        self._started_topics: set[str] = set()
-        self._at_start: dict[str, int] = {}
         # Written by the loop, emptied by the thread; single dict operations are atomic.
         self._finished: dict[TopicPartition, int] = {}
         self._stored: dict[TopicPartition, int] = {}
@@ -178,15 +176,15 @@ class LibrdkafkaConsumer:
                     self._config.pop(name, None)
                 client = self._make_client()
             missing = missing_topics(client, self._names, doing="read")
+            self._starts.look(client, missing)
+        except KafkaException as failed:
+            client.close()
+            raise client_error(failed.args[0], doing="start") from failed
         except FastKafkaError:
             client.close()
             raise
         self._connection.found()
         self._unknown.update(missing)
-        self._started_topics.update(missing)  # all that will be in them is new
-        if "latest" in self._start_at.values():
-            found = client.list_topics(timeout=REQUEST_SECONDS).topics
-            self._at_start = {t: len(found[t].partitions) for t in found}
         self._client = client
         if self._in_group:
             client.subscribe(
@@ -313,7 +311,7 @@ class LibrdkafkaConsumer:
 
     def _on_assign(self, client: Any, assigned: list[Any]) -> None:
         partitions = [self._partition_of(p.topic, p.partition) for p in assigned]
-        positions = self._start_positions(client, assigned) if assigned else []
+        positions = self._starts.positions(client, assigned) if assigned else []
         self._take_over(partitions)
         if self._incremental:
             client.incremental_assign(positions)
@@ -326,14 +324,6 @@ class LibrdkafkaConsumer:
         self._intake.update((p, Intake()) for p in partitions)
         self._tell(self._listener.on_assigned, partitions)
 
-    def _start_of(self, topic: str) -> str:
-        """Return where a topic starts in a new group, by its name or its pattern."""
-        start = self._start_at.get(topic)
-        if start is None:
-            patterns = (p for p in self._start_at if re.fullmatch(p, topic))
-            start = self._start_at[next(patterns)]
-        return start
-
     @property
     def _incremental(self) -> bool:
         strategy = str(self._config.get("partition.assignment.strategy", ""))
@@ -341,45 +331,6 @@ class LibrdkafkaConsumer:
             self._config.get("group.protocol") == "consumer"
             or strategy == "cooperative-sticky"
         )
-
-    def _start_positions(self, client: Any, assigned: list[Any]) -> list[Any]:
-        """Say where each partition starts: at its commit, else where the app wants.
-
-        With "latest" a new group's start is committed at once, so that what arrives
-        while the app is down later is not skipped. A partition that appears when others
-        of its topic have been read before starts at its beginning.
-        """
-        committed: list[Any] = _retried(client.committed, assigned)
-        known = {p.topic for p in committed if p.offset >= 0} | self._started_topics
-        pinned = []
-        for partition in committed:
-            if partition.error is not None:
-                raise KafkaException(partition.error)
-            if partition.offset >= 0:
-                continue
-            start = self._start_of(partition.topic)
-            if start == "none":
-                raise KafkaException(
-                    KafkaError(
-                        KafkaError._AUTO_OFFSET_RESET,
-                        f"{partition.topic}[{partition.partition}] has no committed "
-                        'offset and `auto_offset_reset="none"`',
-                    )
-                )
-            if start == "latest":
-                low, high = _retried(client.get_watermark_offsets, partition)
-                new = (
-                    partition.topic in known
-                    or partition.partition >= self._at_start.get(partition.topic, 0)
-                )
-                partition.offset = low if new else high
-                pinned.append(partition)
-            else:
-                partition.offset = confluent_kafka.OFFSET_BEGINNING
-        self._started_topics.update(p.topic for p in committed)
-        if pinned:
-            client.commit(offsets=pinned, asynchronous=False)
-        return committed
 
     def _on_revoke(self, client: Any, revoked: list[Any]) -> None:
         partitions = [self._partition_of(p.topic, p.partition) for p in revoked]
@@ -493,17 +444,12 @@ class LibrdkafkaConsumer:
         for topic in found:
             if not any(t == topic or re.fullmatch(t, topic) for t in self._topics):
                 continue
-            start = self._start_of(topic)
-            later = topic in self._started_topics
-            for number in found[topic].partitions:
-                if self._partition_of(topic, number) not in self._intake:
-                    offset = (
-                        confluent_kafka.OFFSET_END
-                        if start == "latest" and not later
-                        else confluent_kafka.OFFSET_BEGINNING
-                    )
-                    added.append(confluent_kafka.TopicPartition(topic, number, offset))
-            self._started_topics.add(topic)
+            offset = self._starts.without_group(topic)
+            added += [
+                confluent_kafka.TopicPartition(topic, number, offset)
+                for number in found[topic].partitions
+                if self._partition_of(topic, number) not in self._intake
+            ]
         if added or first:
             self._take_over([self._partition_of(p.topic, p.partition) for p in added])
             if added:
@@ -528,20 +474,6 @@ class LibrdkafkaConsumer:
             self._loop.call_soon_threadsafe(function, *args)
         except RuntimeError:  # the loop is closed: the program ended without a stop
             self._closing = True
-
-
-def _retried(request: Callable[..., Any], argument: Any) -> Any:
-    """Ask again while a coordinator or a leader is on the move."""
-    deadline = time.monotonic() + 6 * REQUEST_SECONDS
-    while True:
-        try:
-            return request(argument, timeout=REQUEST_SECONDS)
-        except KafkaException as failed:
-            error: KafkaError = failed.args[0]
-            if is_refusal(error) or error.fatal() or time.monotonic() > deadline:
-                raise
-            logging.getLogger(__name__).info("Asking again: %s", error.str())
-            time.sleep(POLL_SECONDS)
 
 
 def _gap(message: Message) -> ClientError:

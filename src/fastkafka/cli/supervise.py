@@ -190,8 +190,8 @@ class Supervisor:
             code = await worker.ended()
             self._running.discard(worker)
             if self._stopping.is_set():
-                if code == -signal.SIGTERM and not worker.ready:
-                    code = 0  # it had nothing yet to stop
+                if -code in (signal.SIGTERM, signal.SIGINT) and not worker.ready:
+                    code = 0  # it had nothing yet to stop; Python ends by SIGINT, too
                 self._explain(worker)
                 self._return_codes.append(code)
             elif delay := self._after(worker, code, restarts):

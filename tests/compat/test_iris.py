@@ -208,3 +208,27 @@ def test_the_benchmark_logs_its_throughput(apps: Mapping[str, Running]) -> None:
         app.send("input_data", ROW)
         count += 1
         app.sent("predictions", count)
+
+
+async def test_a_benchmarked_consumer_predicts(tmp_path: Path) -> None:
+    app = load("g06-benchmark", "application", tmp_path)
+
+    async with Tester(app.kafka_app) as tester:
+        await tester.to_input_data(app.IrisInputData(**SETOSA))
+        await tester.awaited_mocks.on_predictions.assert_awaited_with(
+            app.IrisPrediction(species="setosa"), timeout=2
+        )
+
+
+async def test_the_docker_images_cluster_stands_in_a_tester(tmp_path: Path) -> None:
+    app = load("g00-iris", "application", tmp_path)
+    chosen = app.kafka_app._kafka_config["bootstrap_servers_id"]
+
+    async with Tester(app.kafka_app).using_inmemory_broker("production") as tester:
+        assert app.kafka_app._kafka_config["bootstrap_servers_id"] == "production"
+        await tester.to_input_data(app.IrisInputData(**SETOSA))
+        await tester.awaited_mocks.on_predictions.assert_awaited_with(
+            app.IrisPrediction(species="setosa"), timeout=2
+        )
+
+    assert app.kafka_app._kafka_config["bootstrap_servers_id"] == chosen == "localhost"

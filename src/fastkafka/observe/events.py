@@ -1,0 +1,63 @@
+"""What is told at once: seldom things. Nothing here happens for every record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fastkafka.messages import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened.
+
+    Attributes:
+        kind: "started", "stopping", "assigned", "revoked", "lost", "failed" (a call
+            raised), "parked", "skipped", "stopped_at" (on_failure="stop"),
+            "problem", "solved", "gap" or "rewound".
+        what: Which one: a function, a partition, a topic, a cluster.
+        text: A sentence for people.
+        topic, partition, offset, key: Of the record, if there is one.
+        attempt: Which call of the handler it was, from 1.
+        error: What was raised.
+        time: Epoch seconds.
+    """
+
+    kind: str
+    what: str
+    text: str
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    key: bytes | None = None
+    attempt: int | None = None
+    error: BaseException | None = None
+    time: float = field(default_factory=time.time)
+
+
+class Listener(Protocol):
+    """Hears of events, on the event loop; it must not wait and must not raise."""
+
+    def on_event(self, event: Event) -> None:
+        """Hear of it."""
+
+
+Headers = list[tuple[str, bytes]]
+
+
+class Tracer(Protocol):
+    """Stands around each call of a handler, and sees each record that is produced."""
+
+    def processing(
+        self, function: str, group: str | None, records: Sequence[Record]
+    ) -> AbstractContextManager[object]:
+        """Return what is entered around one call, for one record or for a batch."""
+
+    def sending(
+        self, topic: str, headers: Sequence[tuple[str, bytes]] | None
+    ) -> Headers:
+        """Return the headers of a record that is about to be sent."""

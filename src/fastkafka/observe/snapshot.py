@@ -1,0 +1,210 @@
+"""What an app looked like at one moment: plain values, to be sent, merged and drawn.
+
+Counts are totals since the worker's start. Whoever wants rates subtracts two snapshots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+from pydantic import TypeAdapter
+
+BUCKETS = (
+    *(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5),
+    *(0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
+)
+"""Upper bounds of the histograms, seconds: OpenTelemetry's for messaging. One more
+counter, the last, holds what is above all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A consuming function, in one group.
+
+    Attributes:
+        name: `module.function`.
+        group: Its consumer group; None reads without one.
+        topics: What it subscribes to; patterns begin with ``^``.
+        order: "partition", "key" or "none".
+        concurrency: How much it may handle at once.
+        busy: How much it handles at this moment.
+        waiting: Records that are read and not yet handled.
+        handled: Records that its handler has returned from.
+        retried: Calls that were repeats.
+        failed: Calls that raised, by the error's qualified name; records that could
+            not be decoded, too.
+        parked: Records written to the dead-letter topic, by the error's name.
+        skipped: Records given up on in another way than by a dead letter.
+        seconds: Spent in the handler, together.
+        buckets: Records by the handler's seconds; see `BUCKETS`. Of records that were
+            handled in one slice each counts with their mean.
+        decode_seconds: Spent decoding.
+        oldest: For how many seconds the call has been running that began first.
+    """
+
+    name: str
+    group: str | None
+    topics: Sequence[str]
+    order: str
+    concurrency: int
+    busy: int = 0
+    waiting: int = 0
+    handled: int = 0
+    retried: int = 0
+    failed: Mapping[str, int] = field(default_factory=dict)
+    parked: Mapping[str, int] = field(default_factory=dict)
+    skipped: int = 0
+    seconds: float = 0.0
+    buckets: Sequence[int] = (0,) * (len(BUCKETS) + 1)
+    decode_seconds: float = 0.0
+    oldest: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A partition that is assigned to this worker.
+
+    Attributes:
+        topic: Its topic.
+        partition: Its number.
+        group: For which group; None reads without one.
+        committed: The offset below which all is done; None until the first record.
+        position: The offset after the last record that was read; None until then.
+        end: The offset after the last record of the log, as the client last heard.
+        lag: Records between `committed` and `end`; None while either is unknown.
+        lag_seconds: How long ago the last record that is done was written, while there
+            is lag; 0 without.
+        in_flight: Records that are read and not done.
+        unfinished_seconds: For how long the lowest unfinished record has been in work.
+        paused: Its intake is full, or it was paused on purpose.
+    """
+
+    topic: str
+    partition: int
+    group: str | None
+    committed: int | None = None
+    position: int | None = None
+    end: int | None = None
+    lag: int | None = None
+    lag_seconds: float = 0.0
+    in_flight: int = 0
+    unfinished_seconds: float = 0.0
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """This worker's part in a group.
+
+    Attributes:
+        group: Which; None reads without one.
+        topics: What it subscribes to.
+        connected: A broker answers.
+        assigned: How many partitions it has.
+        rebalances: How often its assignment changed.
+        commits: That succeeded.
+        commit_failures: That did not.
+    """
+
+    group: str | None
+    topics: Sequence[str]
+    connected: bool = True
+    assigned: int = 0
+    rebalances: int = 0
+    commits: int = 0
+    commit_failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Producing:
+    """A producing function.
+
+    Attributes:
+        name: `module.function`.
+        topic: Where it writes.
+        sent: Records handed to the client.
+        failed: Records that were refused.
+        queued: Records of its client that are not acknowledged yet.
+    """
+
+    name: str
+    topic: str
+    sent: int = 0
+    failed: int = 0
+    queued: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is not as it should be, until it is again.
+
+    Attributes:
+        kind: "no_broker", "no_assignment", "missing_topic", "stalled_partition",
+            "overdue_handler", "blocked_loop", "commits_fail", "dead_letters_fail",
+            "poll_thread" or "starting".
+        what: Which one: a partition, a function, a topic, a cluster.
+        text: A sentence for people.
+        since: Epoch seconds.
+        ready: Whether the worker is ready nevertheless.
+        live: Whether it can make progress nevertheless; a broker that is away never
+            makes this False, because a restart would not bring it back.
+    """
+
+    kind: str
+    what: str
+    text: str
+    since: float
+    ready: bool = True
+    live: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that a worker says about itself.
+
+    Attributes:
+        time: Epoch seconds.
+        pid: The worker's process.
+        functions: What consumes.
+        partitions: What is assigned.
+        members: The groups it is in.
+        producing: What produces.
+        edges: Consuming functions and the topics that they have produced to.
+        problems: What is wrong now.
+        loop_lag: By how many seconds the event loop was late when last looked at.
+    """
+
+    time: float
+    pid: int
+    functions: Sequence[Function] = ()
+    partitions: Sequence[Partition] = ()
+    members: Sequence[Member] = ()
+    producing: Sequence[Producing] = ()
+    edges: Sequence[tuple[str, str]] = ()
+    problems: Sequence[Problem] = ()
+    loop_lag: float = 0.0
+
+    @property
+    def live(self) -> bool:
+        """Whether the worker can make progress."""
+        return all(problem.live for problem in self.problems)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the worker does its work."""
+        return all(problem.ready for problem in self.problems)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it in JSON's types."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, text: bytes | str) -> Self:
+        """Read what `to_dict` became as JSON.
+
+        Raises:
+            pydantic.ValidationError: It is no snapshot.
+        """
+        return TypeAdapter(cls).validate_json(text)

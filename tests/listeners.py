@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from fastkafka.errors import ClientError
-from fastkafka.transport.base import Run, TopicPartition
+from fastkafka.observe.events import Event
+from fastkafka.transport.base import Committed, Run, TopicPartition
 from fastkafka.transport.memory import MemoryBroker, MemoryConsumer, MemoryProducer
 
 GROUP = "shop"
@@ -23,13 +24,18 @@ class Listener:
         self.values: list[bytes | None] = []
         self.assigned: set[TopicPartition] = set()
         self.errors: list[ClientError] = []
+        self.events: list[Event] = []
+        self.committed: dict[TopicPartition, Committed | None] = {}
         self.may_give_up = asyncio.Event()
         self.may_give_up.set()
         self._finishes = finishes
 
-    def on_assigned(self, partitions: Collection[TopicPartition]) -> None:
+    def on_assigned(
+        self, partitions: Mapping[TopicPartition, Committed | None]
+    ) -> None:
         self.told.append(f"assigned {names(partitions)}")
         self.assigned.update(partitions)
+        self.committed.update(partitions)
 
     def on_records(self, runs: Sequence[Run]) -> None:
         for run in runs:
@@ -52,6 +58,9 @@ class Listener:
     def on_error(self, error: ClientError) -> None:
         self.errors.append(error)
 
+    def on_event(self, event: Event) -> None:
+        self.events.append(event)
+
 
 def names(partitions: Collection[TopicPartition]) -> str:
     return ", ".join(str(partition) for partition in sorted(partitions))
@@ -68,6 +77,7 @@ async def joined(
     *topics: str,
     group: str | None = GROUP,
     start_at: str = "earliest",
+    on_gap: str = "stop",
     finishes: bool = False,
     **config: Any,
 ) -> Listener:
@@ -86,6 +96,7 @@ async def joined(
         topics or ("orders",),
         listener,
         start_at=dict.fromkeys(topics or ("orders",), start_at),
+        on_gap=dict.fromkeys(topics or ("orders",), on_gap),
         revoke_timeout=5.0,
     )
     await listener.consumer.start()

@@ -13,7 +13,7 @@ from fastkafka.engine.deadletters import DeadLetters
 from fastkafka.params import plan_handler
 from fastkafka.router import Router
 from fastkafka.routing import ConsumerRoute, Handler
-from fastkafka.transport.base import Producer, Run, TopicPartition
+from fastkafka.transport.base import ConsumerState, Producer, Run, TopicPartition
 from tests.clients import until
 
 PARTITION = TopicPartition("numbers", 0)
@@ -53,6 +53,8 @@ class RecordingConsumer:
     def __init__(self) -> None:
         self.committable: list[int] = []
         self.room: list[tuple[int, int]] = []
+        self.notes: list[str] = []
+        self.marks: list[tuple[int, str]] = []
         self.paused = False
 
     async def start(self) -> Collection[str]:
@@ -64,8 +66,19 @@ class RecordingConsumer:
     def taken(self, partition: TopicPartition, records: int, size: int) -> None:
         self.room.append((records, size))
 
+    def note(self, partition: TopicPartition, metadata: str) -> None:
+        self.notes.append(metadata)
+
+    async def commit(
+        self, partition: TopicPartition, offset: int, metadata: str
+    ) -> None:
+        self.marks.append((offset, metadata))
+
     def pause(self) -> None:
         self.paused = True
+
+    def state(self) -> ConsumerState:
+        return ConsumerState()
 
     async def stop(self, timeout: float) -> None: ...
 
@@ -96,7 +109,10 @@ async def member_of(
 
     member = GroupMember(
         handlers,
+        group="group",
+        servers="memory:9092",
         app=None,
+        tell=lambda event: None,
         dead_letters=DeadLetters("group", no_producer),
         given_up=failed.append,
         failed=failed.append,
@@ -125,7 +141,7 @@ async def test_i3_what_ends_after_the_partition_was_lost_is_not_committed() -> N
         handled.append(number)
 
     async with member_of(on_numbers) as (member, consumer):
-        member.on_assigned([PARTITION])
+        member.on_assigned({PARTITION: None})
         member.on_records(run(0, 1, 2))
         await asyncio.sleep(0.01)
         member.on_lost([PARTITION])
@@ -145,7 +161,7 @@ async def test_i3_records_of_a_partition_that_is_not_ours_are_dropped() -> None:
 
     async with member_of(on_numbers) as (member, consumer):
         member.on_records(run(0))
-        member.on_assigned([PARTITION])
+        member.on_assigned({PARTITION: None})
         await member.on_revoked([PARTITION])
         member.on_records(run(1))
         await asyncio.sleep(0.01)
@@ -165,7 +181,7 @@ async def test_i5_room_is_given_back_when_the_slowest_function_is_done() -> None
         handled.append(number)
 
     async with member_of(fast, slow) as (member, consumer):
-        member.on_assigned([PARTITION])
+        member.on_assigned({PARTITION: None})
         member.on_records(run(0, 1, 2))
         member.on_records(run(3, 4))
         await asyncio.sleep(0.05)
@@ -188,7 +204,7 @@ async def test_i1_a_long_slice_is_cut_so_that_what_is_done_gets_finished() -> No
             await go_on.wait()
 
     async with member_of(on_numbers) as (member, consumer):
-        member.on_assigned([PARTITION])
+        member.on_assigned({PARTITION: None})
         member.on_records(run(*range(4_000)))
         await until(lambda: 3_001 in consumer.committable)
         go_on.set()

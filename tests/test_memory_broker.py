@@ -50,9 +50,11 @@ async def test_retention_deletes_and_a_slow_reader_meets_a_gap() -> None:
 
     assert late.values == []
     assert [str(e) for e in late.errors] == [
-        "orders[0]: the committed offset is not there any more: Broker: Offset out of "
-        "range. Records were deleted before this group read them. To go on, set the "
-        "group's offset with kafka-consumer-groups.sh --reset-offsets."
+        "orders[0]: the group's offset is not there any more: Broker: Offset out of "
+        "range. Records were deleted before this group read them, or the topic was "
+        "made again. To go on where it begins now or at its end, set `on_gap` to "
+        '"earliest" or "latest"; or set the group\'s offset with '
+        "kafka-consumer-groups.sh --reset-offsets."
     ]
     assert late.errors[0].fatal
 
@@ -124,7 +126,12 @@ async def test_a_poll_brings_no_more_than_it_may() -> None:
 
     counts = Counts()
     counts.consumer = broker.consumer(
-        {}, ["orders"], counts, start_at={"orders": "earliest"}, revoke_timeout=1.0
+        {},
+        ["orders"],
+        counts,
+        start_at={"orders": "earliest"},
+        on_gap={"orders": "stop"},
+        revoke_timeout=1.0,
     )
     await counts.consumer.start()
     await turns()
@@ -178,6 +185,7 @@ async def test_a_start_waits_for_a_broker_and_then_gives_up(
         ["orders"],
         Listener(),
         start_at={"orders": "earliest"},
+        on_gap={"orders": "stop"},
         revoke_timeout=1.0,
     )
     starting = asyncio.ensure_future(consumer.start())

@@ -298,6 +298,7 @@ async def test_a_revoke_that_raises_is_an_error_of_the_client(
         ["orders"],
         breaks,
         start_at={"orders": "earliest"},
+        on_gap={"orders": "stop"},
         revoke_timeout=5.0,
     )
     await breaks.consumer.start()

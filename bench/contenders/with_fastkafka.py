@@ -94,6 +94,7 @@ class _Watched(LibrdkafkaTransport):
         listener: ConsumerListener,
         *,
         start_at: Mapping[str, str],
+        on_gap: Mapping[str, str],
         revoke_timeout: float,
     ) -> LibrdkafkaConsumer:
         """See `Transport`."""
@@ -102,6 +103,7 @@ class _Watched(LibrdkafkaTransport):
             topics,
             listener,
             start_at=start_at,
+            on_gap=on_gap,
             revoke_timeout=revoke_timeout,
         )
         consumer.finish = self._finish

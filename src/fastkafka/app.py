@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import re
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -32,6 +34,8 @@ from fastkafka.errors import (
     RecordError,
 )
 from fastkafka.lifespan import Lifespan
+from fastkafka.observe.events import Listener
+from fastkafka.observe.snapshot import Problem, Snapshot
 from fastkafka.policies import (
     OnFailure,
     Retry,
@@ -164,6 +168,7 @@ class FastKafka(Router):
         self._transport = transport
         self._retry_at_once = False  # both for the Tester
         self._given_up: Callable[[RecordError], None] = lambda error: None
+        self._listeners: list[Listener] = []
         self._tasks: list[BackgroundTask] = []
         self._supervisor: Supervisor | None = None
         self._running: Supervisor | None = None
@@ -261,6 +266,23 @@ class FastKafka(Router):
         default = _slug(self.title) or _slug(self._module) or "fastkafka"
         return client_settings.group_id(self._settings, default=default)
 
+    def snapshot(self) -> Snapshot:
+        """Return what the app does at this moment: counts, lag, problems.
+
+        Before the app has started and after it has stopped, it is not ready.
+        """
+        if self._running is not None:
+            return self._running.snapshot()
+        starting = Problem(
+            *("starting", "app", "The app does not run.", time.time()), ready=False
+        )
+        return Snapshot(time.time(), os.getpid(), problems=(starting,))
+
+    def lanes(self) -> Sequence[str]:
+        """Return what each lane does at this moment, a line for each, for people."""
+        members = () if self._running is None else self._running.members
+        return [line for member in members for line in member.lanes()]
+
     # What tests of old apps read.
     _kafka_config = property(
         lambda self: original.kafka_config(self._settings, self._choice.name)
@@ -268,6 +290,18 @@ class FastKafka(Router):
     _kafka_brokers = property(lambda self: original.kafka_brokers(self.brokers))
     _consumers_store = property(lambda self: original.store(self.consumers))
     _producers_store = property(lambda self: original.store(self.producers))
+
+    # Watching.
+
+    def observe(self, listener: Listener) -> None:
+        """Let *listener* hear of every event from the next start on.
+
+        Args:
+            listener: Has `on_event`; see `fastkafka.observe.events`. One that is a
+                `Tracer` too stands around each call of a handler; of several tracers
+                the first one does.
+        """
+        self._listeners.append(listener)
 
     # Choosing the cluster.
 
@@ -441,6 +475,7 @@ class FastKafka(Router):
             transport=self._transport or default_transport(),
             revoke_timeout=self.revoke_timeout,
             given_up=self._given_up,
+            listeners=tuple(self._listeners),
         )
 
     def _forget_running(self) -> None:

@@ -117,6 +117,10 @@ class DecodingError(RecordError):
     """A record's bytes do not fit the message that its handler declares."""
 
 
+class CrashError(RecordError):
+    """A record was there each time that a process died; it is not tried again."""
+
+
 class HandlerError(RecordError):
     """A handler raised; the handler's own exception is the ``__cause__``."""
 

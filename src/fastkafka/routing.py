@@ -76,6 +76,8 @@ class Handler:
     Attributes:
         route: What the decorator recorded.
         start_at: ``"earliest"``, ``"latest"`` or ``"none"``: where a new group starts.
+        on_gap: ``"stop"``, ``"earliest"`` or ``"latest"``: what follows when the broker
+            no longer has the group's offset.
         order: What is handled one after another: a partition, a key or nothing.
         concurrency: How many keys, records or sync calls are handled at once.
         max_batch: The most records of one call of a batch handler.
@@ -92,6 +94,7 @@ class Handler:
     retry: Retry = field(default_factory=Retry)
     on_failure: OnFailure = "dead_letter"
     timeout: float | None = None
+    on_gap: str = "stop"
 
     def reads(self, topic: str) -> bool:
         """Whether it handles the records of a topic."""

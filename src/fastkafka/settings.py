@@ -108,6 +108,9 @@ class _Consumer(TypedDict, total=False):
         "client.rack", "Where this client is, to read from a replica nearby.")]
     auto_offset_reset: Annotated[Literal["earliest", "latest", "none"], Setting(None,
         "Where a group that has committed nothing starts; `'earliest'` if not said.")]
+    on_gap: Annotated[Literal["stop", "earliest", "latest"], Setting(None,
+        "What follows when the broker no longer has the group's offset: `'stop'` if "
+        "not said, which ends the app.")]
     enable_auto_commit: Annotated[bool, Setting(None,
         "Offsets are committed after handling, whatever this says.")]
     auto_commit_interval_ms: Annotated[int, _number(
@@ -347,6 +350,12 @@ def start_at(*layers: Mapping[str, object]) -> Literal["earliest", "latest", "no
     """Return where a group starts that has committed nothing."""
     value = _last("auto_offset_reset", layers, "earliest")
     return cast('Literal["earliest", "latest", "none"]', value)
+
+
+def on_gap(*layers: Mapping[str, object]) -> Literal["stop", "earliest", "latest"]:
+    """Return what follows when the broker no longer has a group's offset."""
+    value = _last("on_gap", layers, "stop")
+    return cast('Literal["stop", "earliest", "latest"]', value)
 
 
 def max_poll_records(*layers: Mapping[str, object]) -> int | None:

@@ -125,6 +125,7 @@ class Defaults:
         return Handler(
             route,
             start_at=client_settings.start_at(*layers),
+            on_gap=client_settings.on_gap(*layers),
             order=route.order or self.order,
             concurrency=route.concurrency or self.concurrency,
             max_batch=route.max_batch or most or LARGEST_BATCH,
@@ -135,11 +136,18 @@ class Defaults:
 
 
 def _check_starts(handlers: Sequence[Handler]) -> None:
-    """Refuse functions that share a group and a topic, but want different starts."""
+    """Refuse functions that share a group's offset, but want it elsewhere."""
     first: dict[str, Handler] = {}
     for handler in handlers:
         for topic in handler.route.topics:
             other = first.setdefault(topic, handler)
+            if other.on_gap != handler.on_gap:
+                raise ConfigError(
+                    f"`{other.route.name}` has `on_gap={other.on_gap!r}` for '{topic}' "
+                    f"and `{handler.route.name}` `on_gap={handler.on_gap!r}`, but they "
+                    "share a group, which has one offset. Use the same for both, or "
+                    "another `group_id` for one."
+                )
             if other.start_at != handler.start_at:
                 raise ConfigError(
                     f"`{other.route.name}` starts '{topic}' at {other.start_at!r} and "

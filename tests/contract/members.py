@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from fastkafka import settings
 from fastkafka.errors import ClientError
 from fastkafka.messages import Record
-from fastkafka.transport.base import Consumer, Headers, Producer, Run, TopicPartition
+from fastkafka.observe.events import Event
+from fastkafka.transport.base import (
+    Committed,
+    Consumer,
+    Headers,
+    Producer,
+    Run,
+    TopicPartition,
+)
 from tests.contract.brokers import Broker
 
 WAIT_SECONDS = 30.0
@@ -38,6 +46,8 @@ class Member:
         self.runs: list[Run] = []
         self.revokes: list[set[TopicPartition]] = []
         self.errors: list[ClientError] = []
+        self.events: list[Event] = []
+        self.committed: dict[TopicPartition, Committed | None] = {}
         self.broken_rules: list[str] = []
         self.assignments = 0
         self.may_give_up = asyncio.Event()
@@ -74,9 +84,12 @@ class Member:
 
     # The listener.
 
-    def on_assigned(self, partitions: Collection[TopicPartition]) -> None:
+    def on_assigned(
+        self, partitions: Mapping[TopicPartition, Committed | None]
+    ) -> None:
         self.assignments += 1
         self.assigned.update(partitions)
+        self.committed.update(partitions)
         self._heard.set()
 
     def on_records(self, runs: Sequence[Run]) -> None:
@@ -109,6 +122,10 @@ class Member:
 
     def on_error(self, error: ClientError) -> None:
         self.errors.append(error)
+        self._heard.set()
+
+    def on_event(self, event: Event) -> None:
+        self.events.append(event)
         self._heard.set()
 
 
@@ -165,6 +182,7 @@ class Members:
         *topics: str,
         group: str | None,
         start_at: str = "earliest",
+        on_gap: str = "stop",
         revoke_timeout: float = 10.0,
     ) -> Member:
         """Make a consumer that has not started."""
@@ -178,6 +196,7 @@ class Members:
             topics,
             member,
             start_at=dict.fromkeys(topics, start_at),
+            on_gap=dict.fromkeys(topics, on_gap),
             revoke_timeout=revoke_timeout,
         )
         self._stop.append(member.consumer.stop)
@@ -188,11 +207,16 @@ class Members:
         *topics: str,
         group: str | None,
         start_at: str = "earliest",
+        on_gap: str = "stop",
         revoke_timeout: float = 10.0,
     ) -> Member:
         """Start a consumer and wait for its first assignment."""
         member = self.consumer(
-            *topics, group=group, start_at=start_at, revoke_timeout=revoke_timeout
+            *topics,
+            group=group,
+            start_at=start_at,
+            on_gap=on_gap,
+            revoke_timeout=revoke_timeout,
         )
         assert list(await member.consumer.start()) == []
         await member.until(lambda: member.assignments > 0)

@@ -152,7 +152,7 @@ async def test_a_gap_is_an_error_and_nothing_behind_it_is_read(
     assert error.fatal
     assert error.code == "_AUTO_OFFSET_RESET"
     assert str(error).startswith(
-        f"{topic}[0]: the committed offset is not there any more: "
+        f"{topic}[0]: the group's offset is not there any more: "
     )
     assert str(error).endswith(
         ". Records were deleted before this group read them. To go on, set the group's "

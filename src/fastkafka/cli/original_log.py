@@ -106,12 +106,18 @@ class _Announced:
         listener: ConsumerListener,
         *,
         start_at: Mapping[str, str],
+        on_gap: Mapping[str, str],
         revoke_timeout: float,
     ) -> Consumer:
         """See `Transport`."""
         _of_consumers.info("%s starting...", _LOOP)
         consumer = self._transport.consumer(
-            config, topics, listener, start_at=start_at, revoke_timeout=revoke_timeout
+            config,
+            topics,
+            listener,
+            start_at=start_at,
+            on_gap=on_gap,
+            revoke_timeout=revoke_timeout,
         )
         written = _written(config, CONSUMER_DEFAULTS)
         starts = sorted(set(start_at.values()))
@@ -139,6 +145,9 @@ class _AnnouncedConsumer:
         self.finished = consumer.finished
         self.taken = consumer.taken
         self.pause = consumer.pause
+        self.note = consumer.note
+        self.commit = consumer.commit
+        self.state = consumer.state
 
     async def start(self) -> Collection[str]:
         missing = await self._consumer.start()

@@ -67,11 +67,12 @@ class Chunk:
 
 class Outcome(NamedTuple):
     """What became of a slice: how many records of it are handled, what was wrong with
-    what follows them, and how many records that concerns."""
+    what follows them, how many records that concerns, and how long it took."""
 
     done: int
     error: RecordError | None
     concerned: int
+    seconds: float
 
 
 def start_of(records: Sequence[Record], start: int, index: int) -> int:

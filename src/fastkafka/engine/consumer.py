@@ -2,37 +2,38 @@
 
 1. The transport's poll thread brings runs of records, one partition each, to
    `GroupMember.on_records`, on the event loop.
-2. Dispatch: the partition's `Assignment` puts each run into the pool of every function
-   that reads it.
+2. Dispatch: the partition's `Assignment` (assignment.py) puts each run into the pool of
+   every function that reads it.
 3. A lane of the pool (lanes.py) decodes and handles, slice by slice, and settles the
    slice's deliveries (delivery.py).
 4. `Assignment.finished` moves the offset tracker (offsets.py); what is contiguous goes
    to the transport, which commits it.
 
-Everything here runs on the event loop, so nothing needs a lock. Every assignment is an
-object of its own: what ends after a partition was revoked ends in an object that nobody
-listens to any more.
+Everything here runs on the event loop, so nothing needs a lock.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from fastkafka.engine.assignment import Assignment
 from fastkafka.engine.deadletters import DeadLetters
 from fastkafka.engine.lanes import Pool
-from fastkafka.engine.offsets import OffsetTracker
 from fastkafka.errors import ClientError, RecordError
+from fastkafka.observe.events import Event, Tell, Tracer
+from fastkafka.observe.snapshot import Function, Member, Partition
 from fastkafka.routing import Handler
-from fastkafka.transport.base import Consumer, Run, TopicPartition
+from fastkafka.transport.base import Committed, Consumer, Run, TopicPartition
 
 logger = logging.getLogger(__name__)
 
 CUT_SECONDS = 0.5
-"""How long a slice may go on before what is done in it is finished (and committed)."""
+"""How long a slice may go on before what is done in it is finished (and committed).
+As often, commits learn what is finished out of order."""
 
 MOST_THREADS = 256
 """Of one client, however large the `concurrency` of its sync functions."""
@@ -44,121 +45,47 @@ _CANCEL_SECONDS = 1.0
 """How long a cancelled handler may clean up."""
 
 
-class Assignment:
-    """One partition while it is ours: its offsets and what is in flight.
-
-    Args:
-        partition: Which one.
-        member: Whose.
-        pools: The lanes of each function that reads it.
-    """
-
-    def __init__(
-        self, partition: TopicPartition, member: GroupMember, pools: Sequence[Pool]
-    ) -> None:
-        self.partition = partition
-        self.live = True
-        """What finishes may be committed: the partition is still ours."""
-        self.stopped = asyncio.Event()
-        """Set: nothing is handled but what is being handled."""
-        self.offsets = OffsetTracker(len(pools))
-        self.idle = asyncio.Event()
-        """Set while no slice of it is in flight."""
-        self.idle.set()
-        self._member = member
-        self._pools = pools
-        self._in_flight = 0
-        self._taken = [(0, 0)] * len(pools)
-        self._given_back = (0, 0)
-
-    def dispatch(self, run: Run) -> None:
-        """Hand a run to the lanes of every function."""
-        if self.stopped.is_set():
-            return
-        records = run.records
-        start = self.offsets.arrive(records[0].offset(), records[-1].offset() + 1)
-        for handler, pool in enumerate(self._pools):
-            pool.put(self, handler, run, start)
-
-    def stop(self) -> None:
-        """Handle nothing but what is being handled."""
-        self.stopped.set()
-        for pool in self._pools:
-            pool.cut()
-
-    # What the lanes tell; see `LaneOwner`.
-
-    def entered(self) -> None:
-        """A slice was begun."""
-        self._in_flight += 1
-        self.idle.clear()
-
-    def left(self) -> None:
-        """A slice is settled."""
-        self._in_flight -= 1
-        if not self._in_flight:
-            self.idle.set()
-
-    def finished(self, handler: int, start: int, end: int) -> None:
-        """Hand the offset that is contiguous now to the transport."""
-        if self.offsets.finish(handler, start, end) and self.live:
-            committable = self.offsets.committable
-            assert committable is not None
-            self._member.consumer.finished(self.partition, committable)
-
-    def taken(self, handler: int, records: int, size: int) -> None:
-        """Give back the room of what the slowest function has taken."""
-        if not self.live:
-            return
-        if len(self._pools) > 1:
-            before = self._taken[handler]
-            self._taken[handler] = (before[0] + records, before[1] + size)
-            slowest = min(self._taken)
-            records = slowest[0] - self._given_back[0]
-            size = slowest[1] - self._given_back[1]
-            self._given_back = slowest
-        self._member.consumer.taken(self.partition, records, size)
-
-    def given_up(self, error: RecordError) -> None:
-        """Tell who watches."""
-        self._member.given_up(error)
-
-    def failed(self, error: RecordError) -> None:
-        """End the app, unless the record is another member's by now."""
-        self.stop()
-        if self.live:
-            self._member.failed(error)
-        else:
-            logger.warning(
-                "%s. The partition belongs to another member by now, "
-                "which reads this record again.",
-                error,
-            )
-
-
 class GroupMember:
     """One member of a consumer group: what comes in, and who handles it.
 
     Args:
         handlers: The functions that it serves.
+        group: Its name; None takes every partition and commits nothing.
+        servers: Its cluster, for messages.
         app: Given to handlers that ask for it.
         dead_letters: Where records go that failed for good.
         given_up: Told of a record that failed for good and was passed over.
         failed: Told of an error that ends the app.
+        tell: Told of events.
+        tracer: Stands around each call of a handler.
     """
 
     def __init__(
         self,
         handlers: Sequence[Handler],
         *,
+        group: str | None,
+        servers: str,
         app: object,
         dead_letters: DeadLetters,
         given_up: Callable[[RecordError], None],
         failed: Callable[[BaseException], None],
+        tell: Tell,
+        tracer: Tracer | None = None,
     ) -> None:
+        self.group = group
+        self.servers = servers
+        self.timeouts = {
+            handler.route.name: handler.timeout
+            for handler in handlers
+            if handler.timeout is not None
+        }
         self.given_up = given_up
         self.failed = failed
         self.consumer: Consumer
+        self.dead_letters = dead_letters
+        self.rebalances = 0
+        self._tell = tell
         self.assigned = asyncio.Event()
         """Set with the first partition, or when it is known that there is none."""
         self.revoking: set[TopicPartition] = set()
@@ -174,10 +101,13 @@ class GroupMember:
         self._pools = [
             Pool(
                 handler,
+                group=group,
                 app=app,
                 threads=self._threads,
                 dead_letters=dead_letters,
                 broke=failed,
+                tell=tell,
+                tracer=tracer,
             )
             for handler in handlers
         ]
@@ -194,6 +124,36 @@ class GroupMember:
     def assignments(self) -> Collection[Assignment]:
         """What is assigned to it now."""
         return self._assignments.values()
+
+    def functions(self) -> Sequence[Function]:
+        """Return what its functions have done, and do."""
+        return [pool.snapshot() for pool in self._pools]
+
+    def partitions(self) -> Sequence[Partition]:
+        """Return how its partitions are."""
+        state = self.consumer.state()
+        return [assignment.snapshot(state) for assignment in self.assignments]
+
+    def snapshot(self) -> Member:
+        """Return how it is."""
+        state = self.consumer.state()
+        return Member(
+            self.group,
+            sorted(self.topics),
+            connected=state.connected,
+            assigned=len(self._assignments),
+            rebalances=self.rebalances,
+            commits=state.commits,
+            commit_failures=state.commit_failures,
+        )
+
+    def edges(self) -> Sequence[tuple[str, str]]:
+        """Return its functions and the topics that they have produced to."""
+        return [edge for pool in self._pools for edge in pool.edges()]
+
+    def lanes(self) -> Sequence[str]:
+        """Return what each of its lanes does, for people."""
+        return [line for pool in self._pools for line in pool.report()]
 
     async def start(self, consumer: Consumer) -> Collection[str]:
         """Join the group.
@@ -230,6 +190,8 @@ class GroupMember:
 
     async def close(self, timeout: float) -> None:
         """Commit and leave the group; see `Consumer.stop`."""
+        for assignment in self.assignments:
+            assignment.note(opened=False)
         await self.consumer.stop(timeout)
         if self._ticker is not None:
             self._ticker.cancel()
@@ -239,18 +201,17 @@ class GroupMember:
 
     # What the transport tells; see `ConsumerListener`.
 
-    def on_assigned(self, partitions: Collection[TopicPartition]) -> None:
+    def on_assigned(
+        self, partitions: Mapping[TopicPartition, Committed | None]
+    ) -> None:
         """Make an assignment of each partition."""
+        self.rebalances += 1
         with self._ends_the_app():
-            for partition in partitions:
-                self._assignments[partition] = Assignment(
-                    partition,
-                    self,
-                    [p for p in self._pools if p.handler.reads(partition.topic)],
-                )
+            for partition, committed in partitions.items():
+                self._assign(partition, committed)
         if partitions:
             self.assigned.set()
-            logger.info("Assigned: %s", _names(partitions))
+            self._say("assigned", "Assigned: %s", partitions)
         else:
             # A cooperative group's new member gets its partitions in a second round,
             # once the others have given them up.
@@ -269,27 +230,54 @@ class GroupMember:
     async def on_revoked(self, partitions: Collection[TopicPartition]) -> None:
         """Wait for what is in flight, then let the partitions go."""
         revoked = [self._assignments[p] for p in partitions if p in self._assignments]
+        self.rebalances += 1
         self.revoking.update(partitions)
+        for assignment in revoked:
+            assignment.note(opened=False)  # in case that they do not end in time
         try:
             await self._all_idle(revoked, timeout=None)
         finally:
+            for assignment in revoked:
+                assignment.note(opened=False)
             self._release(partitions)
             self.revoking.difference_update(partitions)
         if partitions and not self._stopping:
-            logger.info("Revoked: %s", _names(partitions))
+            self._say("revoked", "Revoked: %s", partitions)
 
     def on_lost(self, partitions: Collection[TopicPartition]) -> None:
         """Forget the partitions at once."""
+        self.rebalances += 1
         self._release(partitions)
-        logger.warning(
+        self._say(
+            "lost",
             "Lost: %s. The group went on without this member; "
             "what it had not committed is read again by others.",
-            _names(partitions),
+            partitions,
         )
 
     def on_error(self, error: ClientError) -> None:
         """End the app."""
         self.failed(error)
+
+    def on_event(self, event: Event) -> None:
+        """Pass it on; behind a gap, a partition's offsets begin anew."""
+        if event.kind == "gap" and event.topic is not None:
+            partition = TopicPartition(event.topic, event.partition or 0)
+            if partition in self._assignments:
+                self._release((partition,))
+                self._assign(partition, None)
+        self._tell(event)
+
+    def _assign(self, partition: TopicPartition, committed: Committed | None) -> None:
+        pools = [p for p in self._pools if p.handler.reads(partition.topic)]
+        self._assignments[partition] = Assignment(partition, self, pools, committed)
+
+    def _say(
+        self, kind: str, text: str, partitions: Collection[TopicPartition]
+    ) -> None:
+        names = ", ".join(str(p) for p in sorted(partitions))
+        logger.log(logging.WARNING if kind == "lost" else logging.INFO, text, names)
+        self._tell(Event(kind, self.group or "", text % names))
 
     def _release(self, partitions: Collection[TopicPartition]) -> None:
         for partition in partitions:
@@ -332,7 +320,5 @@ class GroupMember:
             await asyncio.sleep(CUT_SECONDS)
             for pool in self._pools:
                 pool.cut()
-
-
-def _names(partitions: Collection[TopicPartition]) -> str:
-    return ", ".join(str(p) for p in sorted(partitions))
+            for assignment in self._assignments.values():
+                assignment.note()

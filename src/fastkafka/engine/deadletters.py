@@ -103,6 +103,8 @@ class DeadLetters:
     def __init__(
         self, group: str | None, producer: Callable[[], Awaitable[Producer]]
     ) -> None:
+        self.blocked: dict[str, str] = {}
+        """Dead-letter topics that cannot be written now, and why."""
         self._group = group
         self._producer = producer
 
@@ -141,8 +143,10 @@ class DeadLetters:
                 problem = unavailable
             else:
                 if waiting:
+                    self.blocked.pop(topic, None)
                     logger.warning("Dead letters of '%s' are written again.", topic)
                 return True
+            self.blocked[topic] = str(problem)
             if not waiting:
                 waiting = True
                 logger.error(
@@ -153,6 +157,7 @@ class DeadLetters:
                 )
             await paused(delay, stop)
             delay = min(delay * 2, LONGEST_DELAY)
+        self.blocked.pop(topic, None)
         return False
 
     async def _write(self, topic: str, record: Record, headers: RawHeaders) -> None:

@@ -127,9 +127,20 @@ class Outbox:
         congested: A producer that was full when a handler produced.
         cut: End the slice after this record.
         failed: What a batch handler returned for records that failed, by index.
+        sender: Who produced last.
+        topics: Where something was produced to.
     """
 
-    __slots__ = ("_settled", "congested", "cut", "failed", "index", "scope")
+    __slots__ = (
+        "_settled",
+        "congested",
+        "cut",
+        "failed",
+        "index",
+        "scope",
+        "sender",
+        "topics",
+    )
 
     def __init__(self) -> None:
         self._settled: list[DeliveryScope] = []
@@ -138,6 +149,8 @@ class Outbox:
         self.congested: Producer | None = None
         self.cut = False
         self.failed: dict[int, BaseException] = {}
+        self.sender: object = None
+        self.topics: set[str] = set()
 
     def open(self, loop: asyncio.AbstractEventLoop, settled: Settled) -> DeliveryScope:
         """Open a scope for a slice that begins; see `DeliveryScope.open`."""

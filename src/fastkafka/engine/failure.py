@@ -7,6 +7,7 @@ from enum import Enum
 
 from fastkafka import codecs
 from fastkafka.errors import (
+    CrashError,
     DecodingError,
     HandlerError,
     RecordError,
@@ -74,7 +75,9 @@ class FailurePolicy:
             return Decision(Action.STOP)
         if isinstance(cause, RetryLater):
             return Decision(Action.RETRY, max(0.0, cause.seconds), counts=False)
-        hopeless = isinstance(error, DecodingError) or isinstance(cause, Reject)
+        hopeless = isinstance(error, DecodingError | CrashError) or isinstance(
+            cause, Reject
+        )
         if (
             not hopeless
             and attempt < self.retry.attempts

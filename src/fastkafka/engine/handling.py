@@ -10,11 +10,13 @@ import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from fastkafka.engine.calling import Caller
 from fastkafka.engine.delivery import Outbox
 from fastkafka.messages import Record
+from fastkafka.observe.events import Tracer
 from fastkafka.routing import Handler
 
 Handle = Callable[[list[Any], Sequence[Record]], Awaitable[None]]
@@ -32,6 +34,8 @@ class Handling:
         caller: Fills its parameters.
         threads: Where it runs if it is sync.
         outbox: The lane's.
+        group: Its consumer group, for the tracer.
+        tracer: Stands around each call.
     """
 
     def __init__(
@@ -40,7 +44,13 @@ class Handling:
         caller: Caller,
         threads: ThreadPoolExecutor | None,
         outbox: Outbox,
+        *,
+        group: str | None,
+        tracer: Tracer | None,
     ) -> None:
+        self._name = handler.route.name
+        self._group = group
+        self._tracer = tracer
         self._function = handler.route.function
         self._plan = handler.route.plan
         self._timeout = handler.timeout
@@ -50,6 +60,11 @@ class Handling:
         self.handle = self._choose()
 
     def _choose(self) -> Handle:
+        if self._tracer is not None:
+            return partial(self._traced, self._tracer)
+        return self._choose_untraced()
+
+    def _choose_untraced(self) -> Handle:
         if self._timeout is not None:
             return self._timed
         return self._choose_untimed()
@@ -78,6 +93,19 @@ class Handling:
             args, kwargs = fill(message, record)
             await handler(*args, **kwargs)
             outbox.index += 1
+            if outbox.cut:
+                return
+
+    async def _traced(
+        self, tracer: Tracer, messages: list[Any], records: Sequence[Record]
+    ) -> None:
+        """Call a handler with a tracer around each call."""
+        handle, outbox = self._choose_untraced(), self._outbox
+        step = len(messages) if self._plan.batch else 1
+        for at in range(0, len(messages), step or 1):
+            part = records[at : at + step]
+            with tracer.processing(self._name, self._group, part):
+                await handle(messages[at : at + step], part)
             if outbox.cut:
                 return
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -33,6 +33,9 @@ from fastkafka.engine.handling import Handling
 from fastkafka.engine.recovery import Recovery
 from fastkafka.errors import BatchError, RecordError
 from fastkafka.messages import Record
+from fastkafka.observe.counters import FunctionCounters
+from fastkafka.observe.events import Tell, Tracer
+from fastkafka.observe.snapshot import Function
 from fastkafka.routing import Handler
 from fastkafka.transport.base import Run, TopicPartition
 
@@ -47,23 +50,35 @@ class Pool:
 
     Args:
         handler: The function and how to call it.
+        group: Its consumer group, if it has one.
         app: Given to handlers that ask for it.
         threads: Where a sync handler runs.
         dead_letters: Where records go that failed for good.
         broke: Told when a lane itself breaks, which ends the app.
+        tell: Told of events.
+        tracer: Stands around each call of the handler.
     """
 
     def __init__(
         self,
         handler: Handler,
         *,
+        group: str | None,
         app: object,
         threads: ThreadPoolExecutor | None,
         dead_letters: DeadLetters,
         broke: Callable[[BaseException], None],
+        tell: Tell,
+        tracer: Tracer | None,
     ) -> None:
         self.handler = handler
         self.route = route = handler.route
+        self.group = group
+        self.tell = tell
+        self.tracer = tracer
+        self.counters = FunctionCounters()
+        self.waiting = 0
+        """Records that were put in and are not done with."""
         self.threads = threads
         self.dead_letters = dead_letters
         self.policy = FailurePolicy(handler.retry, handler.on_failure)
@@ -81,6 +96,7 @@ class Pool:
     def put(self, owner: LaneOwner, handler: int, run: Run, start: int) -> None:
         """Queue a run whose stretch of offsets begins at *start*."""
         order = self.handler.order
+        self.waiting += len(run.records)
         if order == "partition":
             chunk = Chunk(
                 owner, handler, run.partition, run.records, (start,), run.size
@@ -90,6 +106,28 @@ class Pool:
             self._put_by_key(owner, handler, run, start)
         else:
             self._put_pieces(owner, handler, run, start)
+
+    def put_failed(
+        self,
+        owner: LaneOwner,
+        handler: int,
+        record: Record,
+        start: int,
+        error: RecordError,
+        attempt: int,
+    ) -> None:
+        """Queue a record that failed before it could be handled.
+
+        Args:
+            owner: Whose it is.
+            handler: The function's number among those that read the partition.
+            record: The record.
+            start: Where its stretch of offsets begins.
+            error: What is wrong with it.
+            attempt: How often it was tried.
+        """
+        key = (TopicPartition(record.topic(), record.partition()), record.offset())
+        self._queue(Chunk(owner, handler, key, (record,), (start,), 0, error, attempt))
 
     def _put_by_key(self, owner: LaneOwner, handler: int, run: Run, start: int) -> None:
         parts: dict[
@@ -171,6 +209,38 @@ class Pool:
         """Return what is being handled, for messages."""
         return [str(lane) for lane in self._lanes if lane.chunk is not None]
 
+    def snapshot(self) -> Function:
+        """Return what its function has done, and does."""
+        counters, handler = self.counters, self.handler
+        busy = [lane.seconds for lane in self._lanes if lane.chunk is not None]
+        return Function(
+            self.route.name,
+            self.group,
+            self.route.topics,
+            handler.order,
+            handler.concurrency,
+            busy=len(busy),
+            waiting=max(0, self.waiting),
+            handled=counters.handled,
+            retried=counters.retried,
+            failed=dict(counters.failed),
+            parked=dict(counters.parked),
+            skipped=counters.skipped,
+            seconds=counters.seconds,
+            buckets=tuple(counters.buckets),
+            decode_seconds=counters.decode_seconds,
+            oldest=max(busy, default=0.0),
+        )
+
+    def edges(self) -> list[tuple[str, str]]:
+        """Return its function with each topic that it has produced to."""
+        topics = {topic for lane in self._lanes for topic in lane.produced_to}
+        return [(self.route.name, topic) for topic in sorted(topics)]
+
+    def report(self) -> list[str]:
+        """Return a line for each lane at work, for people."""
+        return [lane.report() for lane in self._lanes if lane.chunk is not None]
+
     def _lane_ended(self, task: asyncio.Task[None]) -> None:
         """A lane that breaks must not look like one that has nothing to do."""
         error = None if task.cancelled() else task.exception()
@@ -187,8 +257,23 @@ class Lane:
         self._route = pool.route
         self._outbox = Outbox()
         self._who = f"`{pool.route.name}`"
-        self._handling = Handling(pool.handler, pool.caller, pool.threads, self._outbox)
-        self._recovery = Recovery(pool.policy, pool.dead_letters, self._work_slice)
+        self._handling = Handling(
+            pool.handler,
+            pool.caller,
+            pool.threads,
+            self._outbox,
+            group=pool.group,
+            tracer=pool.tracer,
+        )
+        self._recovery = Recovery(
+            pool.policy,
+            pool.dead_letters,
+            self._work_slice,
+            counters=pool.counters,
+            tell=pool.tell,
+            function=pool.route.name,
+        )
+        self._began = 0.0
         self._awake: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
         self.task = self._loop.create_task(self._work(), name=pool.route.name)
@@ -196,6 +281,28 @@ class Lane:
     def __str__(self) -> str:
         where = "" if self.chunk is None else f" {self.chunk.owner.partition}"
         return f"{self._who}{where}"
+
+    @property
+    def seconds(self) -> float:
+        """For how long its handler has been at the slice that it is at."""
+        return self._loop.time() - self._began if self._outbox.scope else 0.0
+
+    @property
+    def produced_to(self) -> Collection[str]:
+        """The topics that its handler has produced to."""
+        return self._outbox.topics
+
+    def report(self) -> str:
+        """Say what it does, for people."""
+        chunk = self.chunk
+        if chunk is None:
+            return f"{self}: nothing"
+        at = chunk.records[0].offset()
+        doing = f"handling for {self.seconds:.1f} s" if self._outbox.scope else "waits"
+        return (
+            f"{self}: {doing}, {len(chunk.records)} records from offset {at}, "
+            f"record {self._outbox.index} of the slice"
+        )
 
     def wake(self) -> None:
         """There is something to do."""
@@ -226,6 +333,7 @@ class Lane:
                 self._pool.release(chunk)
                 self.chunk = None
             if chunk.failure is None:
+                self._pool.waiting -= len(chunk.records)
                 chunk.owner.taken(chunk.handler, len(chunk.records), chunk.size)
 
     async def _work_off(self, chunk: Chunk) -> None:
@@ -237,11 +345,10 @@ class Lane:
             part = records[at : at + size]
             # Records that do not adjoin each other are finished one by one.
             own = (start,) if len(starts) == 1 else starts[at : at + size]
-            began = time.perf_counter()
             outcome = await self._work_slice(chunk, part, own)
             done = outcome.done
             if outcome.error is None:
-                self._resize(time.perf_counter() - began, done, size)
+                self._resize(outcome.seconds, done, size)
             else:
                 failed = part[done : done + outcome.concerned]
                 first = own[done] if len(own) > 1 else start_of(part, own[0], done)
@@ -273,6 +380,8 @@ class Lane:
         undecoded: RecordError | None = None
         failure: RecordError | None = None
         concerned = 1
+        counters = self._pool.counters
+        began = time.perf_counter()
         try:
             # All are of one class; its plain function is what `map` calls fastest.
             values = map(type(records[0]).value, records)
@@ -281,6 +390,9 @@ class Lane:
             undecoded = decoding_error(records[len(messages)], undecodable)
         outbox = self._outbox
         done = 0
+        self._began = self._loop.time()
+        decoded = time.perf_counter()
+        counters.decode_seconds += decoded - began
 
         def settled(refused: list[Failure]) -> None:
             handled = records[:done]
@@ -303,9 +415,13 @@ class Lane:
             done = outbox.index
             outbox.scope = None
             scope.close()
+            ended = time.perf_counter()
+            counters.took(ended - decoded, done - len(failed))
+            if attempt > 1:
+                counters.retried += 1
         if failure is None and done == len(messages):
             failure = undecoded  # unless the slice was cut before that record
-        return Outcome(done, failure, concerned)
+        return Outcome(done, failure, concerned, ended - began)
 
     def _settled(
         self,

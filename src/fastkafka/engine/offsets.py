@@ -55,3 +55,49 @@ class OffsetTracker:
         moved = lowest != self.committable
         self.committable = lowest
         return moved
+
+    @property
+    def arrived(self) -> int:
+        """The offset after the last record that arrived; -1 before the first."""
+        return self._arrived
+
+    def finished_above(self) -> list[tuple[int, int]]:
+        """Return the stretches above `committable` that every handler is done with."""
+        done = _done(self._finished[0], self._positions[0], self.committable)
+        for position, finished in zip(
+            self._positions[1:], self._finished[1:], strict=True
+        ):
+            done = _both(done, _done(finished, position, self.committable))
+        return done
+
+
+def _done(
+    finished: dict[int, int], position: int, committable: int | None
+) -> list[tuple[int, int]]:
+    """Return what one handler is done with above an offset, merged, in order."""
+    done: list[tuple[int, int]] = []
+    if committable is not None and position > committable:
+        done.append((committable, position))
+    for start in sorted(finished):
+        if done and done[-1][1] == start:
+            done[-1] = done[-1][0], finished[start]
+        else:
+            done.append((start, finished[start]))
+    return done
+
+
+def _both(
+    some: list[tuple[int, int]], others: list[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """Return where two lists of stretches overlap."""
+    both, at, other_at = [], 0, 0
+    while at < len(some) and other_at < len(others):
+        start = max(some[at][0], others[other_at][0])
+        end = min(some[at][1], others[other_at][1])
+        if start < end:
+            both.append((start, end))
+        if some[at][1] < others[other_at][1]:
+            at += 1
+        else:
+            other_at += 1
+    return both

@@ -21,6 +21,8 @@ from fastkafka import codecs
 from fastkafka.engine.delivery import DeliveryScope, Failure, current_outbox
 from fastkafka.errors import ProduceError
 from fastkafka.messages import KafkaEvent
+from fastkafka.observe.events import Tracer
+from fastkafka.observe.snapshot import Producing
 from fastkafka.routing import ProducerRoute
 from fastkafka.transport.base import Headers, Producer
 
@@ -39,10 +41,16 @@ class Sender:
     Args:
         route: The function, its topic and its encoder.
         producer: Through what.
+        tracer: Sees the headers of each record.
     """
 
-    def __init__(self, route: ProducerRoute, producer: Producer) -> None:
+    def __init__(
+        self, route: ProducerRoute, producer: Producer, tracer: Tracer | None = None
+    ) -> None:
         self.route = route
+        self.sent = 0
+        """Records handed to the producer."""
+        self._tracer = tracer
         self._topic = route.topic
         self._producer = producer
 
@@ -59,7 +67,10 @@ class Sender:
         outbox = current_outbox.get()
         scope = None if outbox is None else outbox.scope
         if outbox is not None and scope is not None and not scope.closed:
-            if value.__class__ in _NOT_ONE_MESSAGE:
+            if outbox.sender is not self:
+                outbox.sender = self
+                outbox.topics.add(self._topic)
+            if value.__class__ in _NOT_ONE_MESSAGE or self._tracer is not None:
                 full = self._send_counted(value, scope, outbox.index)
             else:  # the same, in fewer steps: almost every call ends here
                 encoded = self._encode(value)
@@ -71,6 +82,7 @@ class Sender:
                 except BaseException:
                     scope.withdraw()
                     raise
+                self.sent += 1
             if full:
                 outbox.congested, outbox.cut = producer, True
                 self._wait_in_thread()
@@ -79,6 +91,7 @@ class Sender:
             full = False
             for record in self._records(value):
                 full = producer.send(self._topic, *record, unawaited)
+                self.sent += 1
             if full:
                 self._wait_in_thread()
 
@@ -124,7 +137,19 @@ class Sender:
             except BaseException:
                 scope.withdraw()
                 raise
+            self.sent += 1
         return full
+
+    def snapshot(self) -> Producing:
+        """Return what was produced with it."""
+        state = self._producer.state()
+        return Producing(
+            self.route.name,
+            self._topic,
+            sent=self.sent,
+            failed=state.refused.get(self._topic, 0),
+            queued=state.queued,
+        )
 
     def _records(self, value: Any) -> Iterable[_Sent]:
         """Turn what the function returned into records.
@@ -132,6 +157,15 @@ class Sender:
         Raises:
             ProduceError: A message cannot be encoded, or a tombstone has no key.
         """
+        records = self._untraced(value)
+        return records if self._tracer is None else self._traced(self._tracer, records)
+
+    def _traced(self, tracer: Tracer, records: Iterable[_Sent]) -> Iterator[_Sent]:
+        for value, key, headers, partition, timestamp in records:
+            own = tracer.sending(self._topic, headers)
+            yield value, key, own, partition, timestamp
+
+    def _untraced(self, value: Any) -> Iterable[_Sent]:
         if value.__class__ not in _NOT_ONE_MESSAGE:
             return ((self._encode(value), None, None, -1, 0),)
         if value is None:
@@ -148,7 +182,7 @@ class Sender:
         """Make one record of each value; what *event* says holds for each of them."""
         for value in values:
             if event is None or isinstance(value, KafkaEvent):
-                yield from self._records(value)
+                yield from self._untraced(value)
             else:
                 yield self._event(dataclasses.replace(event, message=value))
 

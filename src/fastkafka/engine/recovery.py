@@ -12,6 +12,8 @@ from fastkafka.engine.deadletters import DeadLetters, paused
 from fastkafka.engine.failure import Action, Decision, FailurePolicy, handler_error
 from fastkafka.errors import DecodingError, RecordError, Verdict
 from fastkafka.messages import Record
+from fastkafka.observe.counters import FunctionCounters, error_name
+from fastkafka.observe.events import Event, Tell
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +39,24 @@ class Recovery:
         policy: Decides.
         dead_letters: Where records go that failed for good.
         work: How the lane handles records.
+        counters: Count what failed, and what became of it.
+        tell: Told of each failure.
+        function: Whose records they are.
     """
 
     def __init__(
-        self, policy: FailurePolicy, dead_letters: DeadLetters, work: Work
+        self,
+        policy: FailurePolicy,
+        dead_letters: DeadLetters,
+        work: Work,
+        *,
+        counters: FunctionCounters,
+        tell: Tell,
+        function: str,
     ) -> None:
+        self._counters = counters
+        self._tell = tell
+        self._function = function
         self._policy = policy
         self._dead_letters = dead_letters
         self._work = work
@@ -66,6 +81,7 @@ class Recovery:
         """
         owner = chunk.owner
         attempt, over = chunk.attempt, 0
+        self._counters.failed[error_name(error)] += 1
         while not owner.stopped.is_set():
             decision = self._policy.decide(error, attempt, random.random())
             if decision.action is not Action.RETRY:
@@ -82,6 +98,7 @@ class Recovery:
                 return over
             records = records[: over + outcome.concerned]
             error = outcome.error
+            self._counters.failed[error_name(error)] += 1
         if len(records) - over > 1:
             return await self._one_by_one(chunk, records, over, start, attempt)
         if owner.stopped.is_set():
@@ -123,6 +140,7 @@ class Recovery:
         owner = chunk.owner
         decision = self._policy.decide(error, _MOST_ATTEMPTS, 0)
         if decision.action in (Action.STOP, Action.RETRY):
+            self._event("stopped_at", error, record, attempt)
             owner.failed(error)
             return False
         attempts = 0 if isinstance(error, DecodingError) else attempt
@@ -135,10 +153,15 @@ class Recovery:
                 )
                 if not parked:
                     return False
+                self._counters.parked[error_name(error)] += 1
+                self._event("parked", error, record, attempts)
             elif decision.action is Action.ASK:
                 answer = self._policy.hook(record, error)
                 if inspect.isawaitable(answer):
                     await answer
+            if decision.action is not Action.DEAD_LETTER:
+                self._counters.skipped += 1
+                self._event("skipped", error, record, attempts)
             owner.finished(chunk.handler, start, record.offset() + 1)
             owner.given_up(error)
         except Exception as broken:  # noqa: BLE001 - the hook's, whatever it is
@@ -149,11 +172,29 @@ class Recovery:
             owner.left()
         return True
 
+    def _event(
+        self, kind: str, error: RecordError, record: Record, attempt: int
+    ) -> None:
+        self._tell(
+            Event(
+                kind,
+                self._function,
+                str(error),
+                topic=error.topic,
+                partition=error.partition,
+                offset=error.offset,
+                key=record.key(),
+                attempt=attempt,
+                error=error,
+            )
+        )
+
     def _log(
         self, error: RecordError, record: Record, attempt: int, decision: Decision
     ) -> None:
         """Say what happened to a record, once for each attempt."""
         cause = error.__cause__
+        self._event("failed", error, record, attempt)
         if decision.action is Action.RETRY:
             most = self._policy.retry.attempts
             then = f"attempt {attempt} of {most}, again in {decision.delay:.3g} s"

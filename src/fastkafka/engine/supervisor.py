@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import os
+import time
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +19,13 @@ from typing import Any
 from fastkafka.engine.consumer import GroupMember
 from fastkafka.engine.deadletters import DeadLetters
 from fastkafka.engine.producer import Sender
+from fastkafka.engine.watchdog import Watchdog
 from fastkafka.errors import FastKafkaError, NotStartedError, RecordError
+from fastkafka.observe.events import Event, Listener, is_tracer
+from fastkafka.observe.snapshot import Snapshot
 from fastkafka.params import function_name
 from fastkafka.routing import Handler, ProducingFunction
-from fastkafka.transport.base import Producer, Transport
+from fastkafka.transport.base import Producer, ProducerState, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +68,7 @@ class Supervisor:
         transport: Makes the clients.
         revoke_timeout: Seconds that a revoke waits for what is in flight.
         given_up: Told of each record that failed for good and was passed over.
+        listeners: Hear of events; one that is a `Tracer` too stands around each call.
     """
 
     def __init__(
@@ -75,6 +81,7 @@ class Supervisor:
         transport: Transport,
         revoke_timeout: float,
         given_up: Callable[[RecordError], None],
+        listeners: Sequence[Listener] = (),
     ) -> None:
         self.loop = asyncio.get_running_loop()
         """Where it runs."""
@@ -85,9 +92,15 @@ class Supervisor:
         self._transport = transport
         self._revoke_timeout = revoke_timeout
         self._given_up = given_up
+        self._listeners = listeners
+        self.tracer = next((one for one in listeners if is_tracer(one)), None)
+        self._watchdog = Watchdog(self, self.tell)
+        self.started = False
+        """All parts run, and every member has its first assignment, or stands by."""
         self.members: list[GroupMember] = []
         """What consumes, one for each client."""
         self._producers: list[Producer] = []
+        self._connected: list[tuple[str, Producer]] = []
         self._clients: dict[Any, asyncio.Future[Producer]] = {}
         self._tasks: list[asyncio.Task[Any]] = []
         self._draining: list[asyncio.Task[None]] = []
@@ -103,6 +116,7 @@ class Supervisor:
             BrokerUnavailableError: No broker answered.
             ClientError: A broker refused.
         """
+        self._watchdog.start()
         await _all(self._start_producer(group) for group in self._producer_groups)
         await _all(self._start_member(group) for group in self._consumer_groups)
         if self.failure is not None:
@@ -113,6 +127,8 @@ class Supervisor:
             task.add_done_callback(self._task_ended)
             self._tasks.append(task)
             logger.debug("Background task '%s' started", task.get_name())
+        self.started = True
+        self.tell(Event("started", "", "The app has started."))
 
     async def producer(self, config: Mapping[str, Any]) -> Producer:
         """Return the client with this configuration; make it if no function has one.
@@ -134,6 +150,33 @@ class Supervisor:
         # Whoever waits too must not be cancelled with the one who came first.
         return await asyncio.shield(client)
 
+    def producers(self) -> Sequence[tuple[str, ProducerState]]:
+        """Return the bootstrap servers and the state of each producer."""
+        return [(servers, p.state()) for servers, p in self._connected]
+
+    def tell(self, event: Event) -> None:
+        """Pass an event on to all who listen."""
+        for listener in self._listeners:
+            try:
+                listener.on_event(event)
+            except Exception:
+                logger.exception("A listener failed with the event %r", event.kind)
+
+    def snapshot(self) -> Snapshot:
+        """Return what it looks like at this moment."""
+        senders = [f.sender for group in self._producer_groups for f in group.functions]
+        return Snapshot(
+            time.time(),
+            os.getpid(),
+            functions=[f for member in self.members for f in member.functions()],
+            partitions=[p for member in self.members for p in member.partitions()],
+            members=[member.snapshot() for member in self.members],
+            producing=[s.snapshot() for s in senders if isinstance(s, Sender)],
+            edges=[edge for member in self.members for edge in member.edges()],
+            problems=list(self._watchdog.problems()),
+            loop_lag=self._watchdog.loop_lag,
+        )
+
     async def wait_failed(self) -> BaseException:
         """Return the error that ended the app, as soon as there is one."""
         await self._failed.wait()
@@ -148,6 +191,8 @@ class Supervisor:
                 handler that was cut off, were still not acknowledged.
         """
         self._stopping = True
+        self._watchdog.stop()
+        self.tell(Event("stopping", "", "The app stops."))
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         drained = deadline - min(timeout * _RESERVE, _MOST_RESERVED)
@@ -196,7 +241,7 @@ class Supervisor:
         self._clients[frozenset(group.config.items())] = connecting
         producer = await connecting
         for function in group.functions:
-            function.sender = Sender(function.route, producer)
+            function.sender = Sender(function.route, producer, self.tracer)
 
     async def _connect(
         self, config: Mapping[str, Any], topics: Collection[str]
@@ -204,11 +249,14 @@ class Supervisor:
         producer = self._transport.producer(config, topics)
         self._producers.append(producer)
         _warn_of_missing(await producer.start(), config)
+        self._connected.append((str(config.get("bootstrap.servers", "")), producer))
         return producer
 
     async def _start_member(self, group: ConsumerGroup) -> None:
         member = GroupMember(
             group.handlers,
+            group=group.config.get("group.id"),
+            servers=str(group.config.get("bootstrap.servers", "")),
             app=self._app,
             dead_letters=DeadLetters(
                 group.config.get("group.id"),
@@ -216,12 +264,15 @@ class Supervisor:
             ),
             given_up=self._given_up,
             failed=self.fail,
+            tell=self.tell,
+            tracer=self.tracer,
         )
         consumer = self._transport.consumer(
             group.config,
             member.topics,
             member,
             start_at={t: h.start_at for h in group.handlers for t in h.route.topics},
+            on_gap={t: h.on_gap for h in group.handlers for t in h.route.topics},
             revoke_timeout=self._revoke_timeout,
         )
         self.members.append(member)

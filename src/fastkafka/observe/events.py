@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from fastkafka.messages import Record
 
@@ -46,6 +46,9 @@ class Listener(Protocol):
         """Hear of it."""
 
 
+Tell = Callable[[Event], None]
+"""Passes an event on to those who listen."""
+
 Headers = list[tuple[str, bytes]]
 
 
@@ -61,3 +64,8 @@ class Tracer(Protocol):
         self, topic: str, headers: Sequence[tuple[str, bytes]] | None
     ) -> Headers:
         """Return the headers of a record that is about to be sent."""
+
+
+def is_tracer(listener: object) -> TypeGuard[Tracer]:
+    """Whether a listener is a tracer, too."""
+    return hasattr(listener, "processing") and hasattr(listener, "sending")

@@ -46,11 +46,17 @@ class Clusters(Generic[T]):
         listener: ConsumerListener,
         *,
         start_at: Mapping[str, str],
+        on_gap: Mapping[str, str],
         revoke_timeout: float,
     ) -> Consumer:
         """See `Transport`."""
         return self.at(config[_ADDRESS]).consumer(
-            config, topics, listener, start_at=start_at, revoke_timeout=revoke_timeout
+            config,
+            topics,
+            listener,
+            start_at=start_at,
+            on_gap=on_gap,
+            revoke_timeout=revoke_timeout,
         )
 
     def producer(self, config: Mapping[str, Any], topics: Collection[str]) -> Producer:
@@ -76,6 +82,7 @@ class Detour:
         listener: ConsumerListener,
         *,
         start_at: Mapping[str, str],
+        on_gap: Mapping[str, str],
         revoke_timeout: float,
     ) -> Consumer:
         """See `Transport`."""
@@ -84,6 +91,7 @@ class Detour:
             topics,
             listener,
             start_at=start_at,
+            on_gap=on_gap,
             revoke_timeout=revoke_timeout,
         )
 

@@ -16,13 +16,17 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from fastkafka import app as apps
 from fastkafka.engine.delivery import call_soon
 from fastkafka.errors import ClientError, ProduceError
+from fastkafka.observe.events import Event
 from fastkafka.testing.clusters import Clusters
 from fastkafka.transport.base import (
+    Committed,
     Consumer,
     ConsumerListener,
+    ConsumerState,
     Delivered,
     Headers,
     Producer,
+    ProducerState,
     Run,
     TopicPartition,
     Transport,
@@ -189,6 +193,7 @@ class SharedBroker:
         listener: ConsumerListener,
         *,
         start_at: Mapping[str, str],
+        on_gap: Mapping[str, str],
         revoke_timeout: float,
     ) -> Consumer:
         """See `Transport`."""
@@ -199,6 +204,7 @@ class SharedBroker:
                 topics,
                 there,
                 start_at=start_at,
+                on_gap=on_gap,
                 revoke_timeout=revoke_timeout,
             )
         )
@@ -217,7 +223,9 @@ class _ListenerElsewhere:
         self._listener = listener
         self._loop = asyncio.get_running_loop()
 
-    def on_assigned(self, partitions: Collection[TopicPartition]) -> None:
+    def on_assigned(
+        self, partitions: Mapping[TopicPartition, Committed | None]
+    ) -> None:
         call_soon(self._loop, partial(self._listener.on_assigned, partitions))
 
     def on_records(self, runs: Sequence[Run]) -> None:
@@ -235,6 +243,9 @@ class _ListenerElsewhere:
     def on_error(self, error: ClientError) -> None:
         call_soon(self._loop, partial(self._listener.on_error, error))
 
+    def on_event(self, event: Event) -> None:
+        call_soon(self._loop, partial(self._listener.on_event, event))
+
 
 class _SharedConsumer:
     """See `Consumer`; what it is told, the broker's thread does."""
@@ -250,12 +261,24 @@ class _SharedConsumer:
         finished = partial(self._consumer.finished, partition, offset)
         call_soon(self._thread.loop, finished)
 
+    def note(self, partition: TopicPartition, metadata: str) -> None:
+        note = partial(self._consumer.note, partition, metadata)
+        call_soon(self._thread.loop, note)
+
+    async def commit(
+        self, partition: TopicPartition, offset: int, metadata: str
+    ) -> None:
+        await self._thread.await_(self._consumer.commit(partition, offset, metadata))
+
     def taken(self, partition: TopicPartition, records: int, size: int) -> None:
         taken = partial(self._consumer.taken, partition, records, size)
         call_soon(self._thread.loop, taken)
 
     def pause(self) -> None:
         call_soon(self._thread.loop, self._consumer.pause)
+
+    def state(self) -> ConsumerState:
+        return self._thread.call(self._consumer.state)
 
     async def stop(self, timeout: float) -> None:
         await self._thread.await_(self._consumer.stop(timeout))
@@ -304,6 +327,9 @@ class _SharedProducer:
 
     def explain(self, error: Any, record: Any) -> ProduceError:
         return self._producer.explain(error, record)
+
+    def state(self) -> ProducerState:
+        return self._producer.state()
 
     async def stop(self, timeout: float) -> int:
         return await self._thread.await_(self._producer.stop(timeout))

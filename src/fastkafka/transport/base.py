@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from fastkafka.errors import BrokerUnavailableError, ClientError, ProduceError
 from fastkafka.messages import Record
+from fastkafka.observe.events import Event
 
 Headers = Sequence[tuple[str, bytes]]
 """Record headers in order; a name may appear more than once."""
@@ -40,11 +41,20 @@ class Run(NamedTuple):
     """Bytes of the values together."""
 
 
+class Committed(NamedTuple):
+    """What a group has committed of a partition."""
+
+    offset: int
+    metadata: str
+
+
 class ConsumerListener(Protocol):
     """What a consumer tells the engine, always on the event loop, always in order."""
 
-    def on_assigned(self, partitions: Collection[TopicPartition]) -> None:
-        """Take over *partitions*; their records follow."""
+    def on_assigned(
+        self, partitions: Mapping[TopicPartition, Committed | None]
+    ) -> None:
+        """Take over partitions, and what is committed of each; their records follow."""
 
     def on_records(self, runs: Sequence[Run]) -> None:
         """Take in what one poll brought, grouped by partition."""
@@ -61,6 +71,29 @@ class ConsumerListener(Protocol):
 
     def on_error(self, error: ClientError) -> None:
         """Hear of an error of the client: fatal, or lasting until it is retried."""
+
+    def on_event(self, event: Event) -> None:
+        """Hear of a "gap" that was passed, or that the group was "rewound"."""
+
+
+class ConsumerState(NamedTuple):
+    """How a consumer is, for those who watch it. Times are the event loop's."""
+
+    connected: bool = True
+    """A broker answers, as far as the consumer knows."""
+    polled: float = 0.0
+    """When its thread last asked for records."""
+    commits: int = 0
+    """Commits that succeeded."""
+    commit_failures: int = 0
+    failing_since: float | None = None
+    """When commits began to fail; None when the last one succeeded."""
+    missing: Collection[str] = ()
+    """Topics that it subscribes to and that do not exist."""
+    paused: Collection[TopicPartition] = ()
+    """Partitions whose intake is full."""
+    ends: Mapping[TopicPartition, int] = {}
+    """The end of each assigned partition, as far as it is known."""
 
 
 class Consumer(Protocol):
@@ -80,11 +113,29 @@ class Consumer(Protocol):
     def finished(self, partition: TopicPartition, offset: int) -> None:
         """Everything below *offset* is done: commit it when it suits the client."""
 
+    def note(self, partition: TopicPartition, metadata: str) -> None:
+        """Let *metadata* travel with the partition's commits from now on.
+
+        It is committed within the interval also when the offset does not move.
+        """
+
+    async def commit(
+        self, partition: TopicPartition, offset: int, metadata: str
+    ) -> None:
+        """Commit now, and return when it is acknowledged.
+
+        Raises:
+            ClientError: The coordinator refused.
+        """
+
     def taken(self, partition: TopicPartition, records: int, size: int) -> None:
         """*records* of *size* bytes left the engine: there is room for others."""
 
     def pause(self) -> None:
         """Stop intake of every partition, but stay in the group."""
+
+    def state(self) -> ConsumerState:
+        """Return how it is."""
 
     async def stop(self, timeout: float) -> None:
         """Commit what is `finished`, leave the group, close the client.
@@ -101,6 +152,17 @@ Delivered = Callable[[Any, Any], None]
 *error* is None when the broker acknowledged the record; otherwise
 `Producer.explain(error, record)` says what happened.
 """
+
+
+class ProducerState(NamedTuple):
+    """How a producer is, for those who watch it."""
+
+    connected: bool = True
+    """A broker answers, as far as the producer knows."""
+    queued: int = 0
+    """Records that are not acknowledged yet."""
+    refused: Mapping[str, int] = {}
+    """Records that were not acknowledged in the end, by topic."""
 
 
 class Producer(Protocol):
@@ -172,7 +234,10 @@ class Producer(Protocol):
         """Block the calling thread, never the event loop's, until there is room."""
 
     def explain(self, error: Any, record: Any) -> ProduceError:
-        """Translate what a `Delivered` callback was given."""
+        """Translate what a `Delivered` callback was given, and count it as refused."""
+
+    def state(self) -> ProducerState:
+        """Return how it is."""
 
     async def stop(self, timeout: float) -> int:
         """Flush for at most *timeout* seconds and close.
@@ -192,6 +257,7 @@ class Transport(Protocol):
         listener: ConsumerListener,
         *,
         start_at: Mapping[str, str],
+        on_gap: Mapping[str, str],
         revoke_timeout: float,
     ) -> Consumer:
         """Make a consumer.
@@ -202,6 +268,8 @@ class Transport(Protocol):
             listener: Who takes the records.
             start_at: Per topic ``"earliest"``, ``"latest"`` or ``"none"``: where a
                 group that has committed nothing starts.
+            on_gap: Per topic ``"stop"``, ``"earliest"`` or ``"latest"``: what follows
+                when the broker no longer has the group's offset.
             revoke_timeout: Seconds that a revoke waits for what is in flight.
         """
 
@@ -216,11 +284,14 @@ class Transport(Protocol):
 
 __all__ = [
     "BrokerUnavailableError",
+    "Committed",
     "Consumer",
     "ConsumerListener",
+    "ConsumerState",
     "Delivered",
     "Headers",
     "Producer",
+    "ProducerState",
     "Record",
     "Run",
     "TopicPartition",

@@ -2,8 +2,8 @@
 
 Here are the threads. Each client has one, which polls it for ever, calls its callbacks
 and hands what came to the event loop. `consumer.py` holds the consumer's, `producer.py`
-the producer's, `starts.py` where partitions start, and `connection.py` what both
-need: connecting, translating errors.
+the producer's, `starts.py` where partitions start, `commits.py` what is to be
+committed, and `connection.py` what both need: connecting, translating errors.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ class LibrdkafkaTransport:
         listener: ConsumerListener,
         *,
         start_at: Mapping[str, str],
+        on_gap: Mapping[str, str],
         revoke_timeout: float,
     ) -> LibrdkafkaConsumer:
         """See `Transport`."""
@@ -34,6 +35,7 @@ class LibrdkafkaTransport:
             topics,
             listener,
             start_at=start_at,
+            on_gap=on_gap,
             revoke_timeout=revoke_timeout,
         )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import re
 import threading
 import time
@@ -21,10 +22,19 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from fastkafka.errors import ClientError, FastKafkaError
-from fastkafka.transport.base import ConsumerListener, Record, Run, TopicPartition
+from fastkafka.observe.events import Event
+from fastkafka.transport.base import (
+    Committed,
+    ConsumerListener,
+    ConsumerState,
+    Record,
+    Run,
+    TopicPartition,
+)
 from fastkafka.transport.intake import HIGH_RECORDS as HIGH_RECORDS
 from fastkafka.transport.intake import POLL_RECORDS as POLL_RECORDS
 from fastkafka.transport.intake import Intake
+from fastkafka.transport.librdkafka.commits import Commits
 from fastkafka.transport.librdkafka.connection import (
     REQUEST_SECONDS,
     Connection,
@@ -36,11 +46,13 @@ from fastkafka.transport.librdkafka.connection import (
     missing_topics,
 )
 from fastkafka.transport.librdkafka.starts import Starts
+from fastkafka.transport.wording import rewound
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 0.05
 """How long a full partition may hold up the poll thread before it is paused."""
 _NEW_PARTITIONS_SECONDS = 10.0
+_LOOK_SECONDS = 1.0
 
 _EMBEDDED = {
     "group.protocol": "consumer",  # joins in milliseconds there, "classic" in seconds
@@ -64,13 +76,14 @@ class LibrdkafkaConsumer:
         listener: ConsumerListener,
         *,
         start_at: Mapping[str, str],
+        on_gap: Mapping[str, str],
         revoke_timeout: float,
     ) -> None:
         self._config = dict(config)
         self._topics = sorted(topics)
         self._names = [t for t in self._topics if not t.startswith("^")]
         self._listener = listener
-        self._starts = Starts(start_at)
+        self._starts = Starts(start_at, on_gap)
         self._revoke_timeout = revoke_timeout
         self._in_group = "group.id" in config
         self._connection = Connection(str(config.get("bootstrap.servers", "")))
@@ -81,15 +94,17 @@ class LibrdkafkaConsumer:
         self._partitions: dict[tuple[str, int], TopicPartition] = {}
         self._intake: dict[TopicPartition, Intake] = {}
         self._paused: set[TopicPartition] = set()
-        # Written by the loop, emptied by the thread; single dict operations are atomic.
-        self._finished: dict[TopicPartition, int] = {}
-        self._stored: dict[TopicPartition, int] = {}
+        self._commits: Commits
+        self._ends: dict[TopicPartition, int] = {}
+        self._looked_at = 0.0
         self._room = threading.Event()
         self._caught_up = threading.Event()
         self._no_intake = False
         self._closing = False
-        self._commits_fail = False
         self._unknown: set[str] = set()
+        self._missing: Collection[str] = ()
+        self._look_for_missing = 0.0
+        self._polled = 0.0
         self._look_for_partitions = 0.0
 
     # What the engine calls, on the event loop.
@@ -99,6 +114,8 @@ class LibrdkafkaConsumer:
         self._loop = asyncio.get_running_loop()
         self._ready = self._loop.create_future()
         self._ended = self._loop.create_future()
+        interval = int(self._config.get("auto.commit.interval.ms", 5000)) / 1000
+        self._commits = Commits(interval, self._loop)
         threading.Thread(
             target=self._run, name="fastkafka-consumer", daemon=True
         ).start()
@@ -106,7 +123,19 @@ class LibrdkafkaConsumer:
 
     def finished(self, partition: TopicPartition, offset: int) -> None:
         """See `Consumer`."""
-        self._finished[partition] = offset
+        self._commits.finished(partition, offset)
+
+    def note(self, partition: TopicPartition, metadata: str) -> None:
+        """See `Consumer`."""
+        if self._in_group:
+            self._commits.note(partition, metadata)
+
+    async def commit(
+        self, partition: TopicPartition, offset: int, metadata: str
+    ) -> None:
+        """See `Consumer`."""
+        if self._in_group:
+            await self._commits.commit(self._client, partition, offset, metadata)
 
     def taken(self, partition: TopicPartition, records: int, size: int) -> None:
         """See `Consumer`."""
@@ -124,6 +153,19 @@ class LibrdkafkaConsumer:
         """See `Consumer`."""
         self._no_intake = True
         self._room.set()
+
+    def state(self) -> ConsumerState:
+        """See `Consumer`."""
+        return ConsumerState(
+            connected=self._connection.up,
+            polled=self._polled,
+            commits=self._commits.succeeded,
+            commit_failures=self._commits.failed,
+            failing_since=self._commits.failing_since,
+            missing=sorted(self._missing),
+            paused=set(self._paused),
+            ends=dict(self._ends),
+        )
 
     async def stop(self, timeout: float) -> None:
         """See `Consumer`."""
@@ -185,6 +227,7 @@ class LibrdkafkaConsumer:
             raise
         self._connection.found()
         self._unknown.update(missing)
+        self._missing = frozenset(missing)
         self._client = client
         if self._in_group:
             client.subscribe(
@@ -199,7 +242,7 @@ class LibrdkafkaConsumer:
         config = dict(self._config)
         config["error_cb"] = self._on_error
         if self._in_group:
-            config["on_commit"] = self._on_commit
+            config["on_commit"] = self._commits.on_commit
         else:
             # The client wants a name, but never joins: partitions are assigned by hand.
             config["group.id"] = "fastkafka-no-group"
@@ -213,7 +256,7 @@ class LibrdkafkaConsumer:
         if first is not None:
             # poll() answers at once, consume() would wait for a full house.
             self._take_in([first, *client.consume(POLL_RECORDS - 1, 0)])
-        if self._finished:
+        if self._commits.waiting:
             self._store(client)
         if self._paused:
             self._resume(client)
@@ -222,6 +265,7 @@ class LibrdkafkaConsumer:
         if not self._in_group:
             self._assign_by_hand(client)
         self._connection.probe(client, self._names)
+        self._look(client)
 
     def _take_in(self, messages: list[Message]) -> None:
         if any(map(Message.error, messages)):
@@ -286,23 +330,28 @@ class LibrdkafkaConsumer:
 
     def _store(self, client: Any) -> None:
         """Hand what is finished to the client, which commits it in its interval."""
-        offsets = self._take_finished()
-        if offsets and self._in_group:
-            client.store_offsets(offsets=_with_offsets(offsets))
-            self._stored.update(offsets)
+        if self._in_group:
+            self._commits.store(client, self._intake)
 
-    def _take_finished(self) -> dict[TopicPartition, int]:
-        offsets = {}
-        while self._finished:
-            partition, offset = self._finished.popitem()
-            if partition in self._intake and offset > self._stored.get(partition, -1):
-                offsets[partition] = offset
-        return offsets
+    def _look(self, client: Any) -> None:
+        """Once a second, look where the partitions end, for those who watch."""
+        self._polled = now = time.monotonic()
+        if now < self._looked_at + _LOOK_SECONDS:
+            return
+        self._looked_at = now
+        for partition in list(self._intake):
+            _, end = client.get_watermark_offsets(_plain(partition), cached=True)
+            if end >= 0:
+                self._ends[partition] = end
+        if self._missing and self._connection.up and now > self._look_for_missing:
+            self._look_for_missing = now + _NEW_PARTITIONS_SECONDS
+            with contextlib.suppress(ClientError):  # no broker says; the next time
+                missing = missing_topics(client, self._missing, doing="read")
+                self._missing = frozenset(missing)
 
     def _close(self) -> None:
         try:
-            if self._finished:
-                self._store(self._client)
+            self._store(self._client)
             self._client.close()
         except (KafkaException, RuntimeError) as error:
             logger.error("The consumer did not close cleanly: %s", error)
@@ -311,8 +360,12 @@ class LibrdkafkaConsumer:
 
     def _on_assign(self, client: Any, assigned: list[Any]) -> None:
         partitions = [self._partition_of(p.topic, p.partition) for p in assigned]
-        positions = self._starts.positions(client, assigned) if assigned else []
-        self._take_over(partitions)
+        positions: list[Any] = []
+        committed: dict[TopicPartition, Committed] = {}
+        if assigned:
+            positions, committed = self._starts.positions(client, assigned)
+        self._take_over({p: committed.get(p) for p in partitions})
+        self._look_for_rewinds(committed)
         if self._incremental:
             client.incremental_assign(positions)
         else:
@@ -320,7 +373,7 @@ class LibrdkafkaConsumer:
         if self._no_intake:
             self._pause(client, partitions)
 
-    def _take_over(self, partitions: Collection[TopicPartition]) -> None:
+    def _take_over(self, partitions: Mapping[TopicPartition, Committed | None]) -> None:
         self._intake.update((p, Intake()) for p in partitions)
         self._tell(self._listener.on_assigned, partitions)
 
@@ -364,11 +417,10 @@ class LibrdkafkaConsumer:
         try:
             # Of all partitions: the interval commits what is finished in the others.
             self._store(client)
-            offsets = {p: self._stored[p] for p in partitions if p in self._stored}
-            if offsets:
-                client.commit(offsets=_with_offsets(offsets), asynchronous=False)
+            if self._in_group:
+                self._commits.commit_now(client, partitions)
         except KafkaException as error:
-            self._commit_failed(error.args[0])
+            self._commits.on_failure(error.args[0])
 
     def _on_lost(self, client: Any, lost: list[Any]) -> None:
         partitions = [self._partition_of(p.topic, p.partition) for p in lost]
@@ -378,26 +430,9 @@ class LibrdkafkaConsumer:
     def _forget(self, partitions: Collection[TopicPartition]) -> None:
         for partition in partitions:
             self._intake.pop(partition, None)
-            self._stored.pop(partition, None)
-            self._finished.pop(partition, None)
+            self._commits.forget(partition)
+            self._ends.pop(partition, None)
             self._paused.discard(partition)
-
-    def _on_commit(self, error: KafkaError | None, offsets: list[Any]) -> None:
-        for failed in [error, *(p.error for p in offsets)]:
-            if failed is not None and failed.code() != KafkaError._NO_OFFSET:
-                self._commit_failed(failed)
-                return
-        if self._commits_fail:
-            self._commits_fail = False
-            logger.warning("Commits succeed again.")
-
-    def _commit_failed(self, error: KafkaError) -> None:
-        if not self._commits_fail:
-            self._commits_fail = True
-            logger.warning(
-                "%s The offsets go with the next commit.",
-                client_error(error, doing="commit"),
-            )
 
     def _on_error(self, error: KafkaError) -> None:
         self._connection.on_error(error)
@@ -413,12 +448,37 @@ class LibrdkafkaConsumer:
             elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 self._topic_unknown(error)
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-                self._fail(_gap(message))
+                self._cross_gap(message, error)
             elif error.fatal() or is_refusal(error):
                 self._fail(client_error(error, doing="consume"))
             elif error.code() != KafkaError._PARTITION_EOF:
                 logger.warning("%s", client_error(error, doing="consume"))
         return records
+
+    def _cross_gap(self, message: Message, error: KafkaError) -> None:
+        """Go on behind records that the broker no longer has, or end the app."""
+        partition = self._partition(message)
+        if partition not in self._intake:
+            return
+        gap = self._starts.gap(self._client, partition, error)
+        if isinstance(gap, ClientError):
+            self._fail(gap)
+            return
+        self._commits.rewind(partition)
+        assert gap.offset is not None
+        self._client.seek(_with_offset(partition, gap.offset))
+        self._notice(gap)
+
+    def _look_for_rewinds(self, committed: Mapping[TopicPartition, Committed]) -> None:
+        for partition, (offset, _) in committed.items():
+            before = self._commits.went_back(partition, offset)
+            if before is not None:
+                self._commits.rewind(partition)
+                self._notice(rewound(partition, before, offset))
+
+    def _notice(self, event: Event) -> None:
+        logger.warning("%s", event.text)
+        self._tell(self._listener.on_event, event)
 
     def _topic_unknown(self, error: KafkaError) -> None:
         text = error.str()
@@ -451,7 +511,8 @@ class LibrdkafkaConsumer:
                 if self._partition_of(topic, number) not in self._intake
             ]
         if added or first:
-            self._take_over([self._partition_of(p.topic, p.partition) for p in added])
+            new = [self._partition_of(p.topic, p.partition) for p in added]
+            self._take_over(dict.fromkeys(new))
             if added:
                 client.incremental_assign(added)
 
@@ -476,19 +537,6 @@ class LibrdkafkaConsumer:
             self._closing = True
 
 
-def _gap(message: Message) -> ClientError:
-    where = f"{message.topic()}[{message.partition()}]"
-    error = message.error()
-    assert error is not None
-    return ClientError(
-        f"{where}: the committed offset is not there any more: {error.str()}. "
-        "Records were deleted before this group read them. To go on, set the group's "
-        "offset with kafka-consumer-groups.sh --reset-offsets.",
-        code=error.name(),
-        fatal=True,
-    )
-
-
 def _topic_and_partition(message: Message) -> tuple[Any, Any]:
     return message.topic(), message.partition()
 
@@ -497,11 +545,8 @@ def _plain(partition: TopicPartition) -> Any:
     return confluent_kafka.TopicPartition(partition.topic, partition.partition)
 
 
-def _with_offsets(offsets: Mapping[TopicPartition, int]) -> list[Any]:
-    return [
-        confluent_kafka.TopicPartition(p.topic, p.partition, offset)
-        for p, offset in offsets.items()
-    ]
+def _with_offset(partition: TopicPartition, offset: int) -> Any:
+    return confluent_kafka.TopicPartition(partition.topic, partition.partition, offset)
 
 
 def _set_result(future: asyncio.Future[Any], result: Any) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -19,7 +19,7 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 
 from fastkafka.errors import ProduceError
-from fastkafka.transport.base import Delivered, Headers
+from fastkafka.transport.base import Delivered, Headers, ProducerState
 from fastkafka.transport.librdkafka.connection import (
     Connection,
     create_topic,
@@ -58,6 +58,7 @@ class LibrdkafkaProducer:
         self._feeding = threading.Lock()
         self._handed_back = threading.Event()
         self._closing = False
+        self._refused: Counter[str] = Counter()
         self._thread: threading.Thread | None = None
 
     async def start(self) -> Collection[str]:
@@ -128,6 +129,13 @@ class LibrdkafkaProducer:
     def full(self) -> bool:
         """See `Producer`."""
         return bool(self._backlog)
+
+    def state(self) -> ProducerState:
+        """See `Producer`."""
+        queued = 0 if self._client is None else len(self._client)
+        return ProducerState(
+            self._connection.up, queued + len(self._backlog), dict(self._refused)
+        )
 
     async def room(self) -> None:
         """See `Producer`."""
@@ -251,6 +259,7 @@ class LibrdkafkaProducer:
     def _error(
         self, error: KafkaError, topic: str, key: bytes | None, value: bytes | None
     ) -> ProduceError:
+        self._refused[topic] += 1
         code = error.code()
         size = len(value or b"") + len(key or b"")
         if code in (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE):

@@ -82,6 +82,7 @@ class MemoryBroker:
         listener: ConsumerListener,
         *,
         start_at: Mapping[str, str],
+        on_gap: Mapping[str, str],
         revoke_timeout: float,
     ) -> MemoryConsumer:
         """See `Transport`."""
@@ -91,6 +92,7 @@ class MemoryBroker:
             topics,
             listener,
             start_at=start_at,
+            on_gap=on_gap,
             revoke_timeout=revoke_timeout,
         )
 
@@ -247,7 +249,7 @@ class MemoryBroker:
         """Let every consumer commit what is finished, as when its interval is over."""
         for client in self._cluster.clients:
             if isinstance(client, MemoryConsumer):
-                client.commit()
+                client.commit_due()
 
     def members(self, group: str) -> dict[str, set[TopicPartition]]:
         """Return what each member of a group has, by the members' ids."""

@@ -127,10 +127,14 @@ class Cluster:
 
     # Topics.
 
+    def not_there(self, topics: Iterable[str]) -> list[str]:
+        """Return the topics that do not exist; patterns left out."""
+        names = (name for name in topics if not name.startswith(_PATTERN))
+        return [name for name in names if name not in self.topics]
+
     def missing(self, topics: Iterable[str]) -> list[str]:
         """Return the topics that do not exist, if they do not appear by themselves."""
-        names = (name for name in topics if not name.startswith(_PATTERN))
-        missing = [name for name in names if name not in self.topics]
+        missing = self.not_there(topics)
         if not self._auto_create_topics:
             return missing
         for name in missing:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping
 
-from fastkafka.transport.base import TopicPartition
+from fastkafka.transport.base import Committed, TopicPartition
 from fastkafka.transport.memory.clock import Clock, Timer
 from fastkafka.transport.memory.faults import Refusal
 
@@ -26,7 +27,7 @@ class Commits:
         self,
         clock: Clock,
         interval: float,
-        commit: Callable[[Mapping[TopicPartition, int]], Refusal | None],
+        commit: Callable[[Mapping[TopicPartition, Committed]], Refusal | None],
         may_commit: Callable[[], bool],
     ) -> None:
         self._clock = clock
@@ -35,14 +36,32 @@ class Commits:
         self._may_commit = may_commit
         self._waiting: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
+        self._metadata: dict[TopicPartition, str] = {}
+        self._highest: dict[TopicPartition, int] = {}
         self._timer: Timer | None = None
-        self._failing = False
+        self.succeeded = self.failed = 0
+        self.failing_since: float | None = None
+        """In the event loop's time; None while commits succeed."""
 
     def finished(self, partition: TopicPartition, offset: int) -> None:
         """Commit an offset in the interval, unless that would be a step back."""
         if offset > self._committed.get(partition, -1):
             self._waiting[partition] = offset
             self.in_time()
+
+    def note(self, partition: TopicPartition, metadata: str) -> None:
+        """Let *metadata* travel with the commits; see `Consumer.note`."""
+        if self._metadata.get(partition) == metadata:
+            return
+        self._metadata[partition] = metadata
+        if partition not in self._waiting and partition in self._committed:
+            self._waiting[partition] = self._committed[partition]
+            self.in_time()
+
+    def went_back(self, partition: TopicPartition, committed: int) -> int | None:
+        """Return what this consumer had committed, if that was more than there is."""
+        before = self._highest.get(partition)
+        return before if before is not None and committed < before else None
 
     def in_time(self) -> None:
         """Commit in the interval what waits."""
@@ -59,22 +78,36 @@ class Commits:
         """Commit offsets at once; return whether that was possible."""
         if not offsets:
             return True
-        refusal = self._ask(offsets)
-        if refusal is None:
-            self._committed.update(offsets)
-        if refusal is not None and not self._failing:
-            logger.warning(
-                "%s The offsets go with the next commit.", refusal.error("commit")
-            )
-        if refusal is None and self._failing:
+        metadata = self._metadata
+        refusal = self._ask(
+            {p: Committed(at, metadata.get(p, "")) for p, at in offsets.items()}
+        )
+        if refusal is not None:
+            self.failed += 1
+            if self.failing_since is None:
+                self.failing_since = asyncio.get_running_loop().time()
+                logger.warning(
+                    "%s The offsets go with the next commit.", refusal.error("commit")
+                )
+            return False
+        self.succeeded += 1
+        self._committed.update(offsets)
+        self._highest.update(offsets)
+        if self.failing_since is not None:
+            self.failing_since = None
             logger.warning("Commits succeed again.")
-        self._failing = refusal is not None
-        return refusal is None
+        return True
 
     def forget(self, partition: TopicPartition) -> None:
         """Commit nothing more of a partition: it is somebody else's."""
         self._waiting.pop(partition, None)
         self._committed.pop(partition, None)
+        self._metadata.pop(partition, None)
+
+    def rewind(self, partition: TopicPartition) -> None:
+        """Let a partition's offset go back: its log is another one."""
+        self.forget(partition)
+        self._highest.pop(partition, None)
 
     def due(self) -> None:
         """Commit what waits: the interval is over."""

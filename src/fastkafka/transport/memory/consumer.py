@@ -13,13 +13,22 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from fastkafka.errors import ClientError
-from fastkafka.transport.base import ConsumerListener, Run, TopicPartition
+from fastkafka.observe.events import Event
+from fastkafka.transport.base import (
+    Committed,
+    ConsumerListener,
+    ConsumerState,
+    Run,
+    TopicPartition,
+)
 from fastkafka.transport.intake import Intake
 from fastkafka.transport.memory.clock import done_within
 from fastkafka.transport.memory.cluster import Cluster, is_meant
 from fastkafka.transport.memory.commits import Commits
 from fastkafka.transport.memory.faults import Refusal
 from fastkafka.transport.memory.groups import Group, Member
+from fastkafka.transport.memory.log import PartitionLog
+from fastkafka.transport.wording import gap_error, gap_passed, rewound
 
 logger = logging.getLogger("fastkafka.transport")
 
@@ -38,6 +47,7 @@ class MemoryConsumer:
         listener: ConsumerListener,
         *,
         start_at: Mapping[str, str],
+        on_gap: Mapping[str, str],
         revoke_timeout: float,
     ) -> None:
         self.id = cluster.name(str(config.get("client.id", "consumer")))
@@ -47,6 +57,7 @@ class MemoryConsumer:
         self._cluster = cluster
         self._listener = listener
         self._start_at = start_at
+        self._on_gap = on_gap
         self._revoke_timeout = revoke_timeout
         self._servers = str(config.get("bootstrap.servers", ""))
         self._group_id: str | None = config.get("group.id")
@@ -97,6 +108,22 @@ class MemoryConsumer:
             self._commits.finished(partition, offset)
         self._cluster.changed()
 
+    def note(self, partition: TopicPartition, metadata: str) -> None:
+        """See `Consumer`."""
+        if self._running and self._group is not None and partition in self._intake:
+            self._commits.note(partition, metadata)
+
+    async def commit(
+        self, partition: TopicPartition, offset: int, metadata: str
+    ) -> None:
+        """See `Consumer`."""
+        if self._running and self._group is not None and partition in self._intake:
+            await self._resumed.wait()
+            await self._cluster.up.wait()
+            self.note(partition, metadata)
+            if not self._commits.now({partition: offset}):
+                raise ClientError(f"{partition}: not committed.", code="_FAIL")
+
     def taken(self, partition: TopicPartition, records: int, size: int) -> None:
         """See `Consumer`."""
         intake = self._intake.get(partition)
@@ -111,6 +138,19 @@ class MemoryConsumer:
         """See `Consumer`."""
         self._no_intake = True
         self._cluster.changed()
+
+    def state(self) -> ConsumerState:
+        """See `Consumer`."""
+        return ConsumerState(
+            connected=self._cluster.up.is_set(),
+            polled=self._loop.time(),
+            commits=self._commits.succeeded,
+            commit_failures=self._commits.failed,
+            failing_since=self._commits.failing_since,
+            missing=self._cluster.not_there(self.topics),
+            paused=set(self._full),
+            ends={p: self._end(self._cluster.log(p)) for p in self._positions},
+        )
 
     async def stop(self, timeout: float) -> None:
         """See `Consumer`."""
@@ -140,7 +180,7 @@ class MemoryConsumer:
             self._group.fell_silent(self.member)
         self._cluster.changed()
 
-    def commit(self) -> None:
+    def commit_due(self) -> None:
         """Commit what is finished, as when the interval is over."""
         self._commits.due()
 
@@ -234,7 +274,7 @@ class MemoryConsumer:
         for partition in self._cluster.partitions_of(self.topics):
             if partition not in self._intake:
                 new = self._is_new(partition.topic)
-                at_end = self._start_of(partition.topic) == "latest" and not new
+                at_end = _wanted(self._start_at, partition) == "latest" and not new
                 log = self._cluster.log(partition)
                 positions[partition] = log.end if at_end else log.start
         self._started_topics.update(p.topic for p in positions)
@@ -255,7 +295,7 @@ class MemoryConsumer:
         positions, pinned = {}, {}
         for partition in partitions:
             log = self._cluster.log(partition)
-            start = self._start_of(partition.topic)
+            start = _wanted(self._start_at, partition)
             if partition in self._group.committed:
                 positions[partition] = self._group.committed[partition]
             elif start == "none":
@@ -270,8 +310,7 @@ class MemoryConsumer:
                 and partition.topic not in known
                 and not self._is_new(partition.topic)
             ):
-                end = log.stable if self._committed_only else log.end
-                positions[partition] = pinned[partition] = end
+                positions[partition] = pinned[partition] = self._end(log)
             else:
                 positions[partition] = log.start
         self._started_topics.update(p.topic for p in partitions)
@@ -282,17 +321,19 @@ class MemoryConsumer:
         """Whether what we have not read of a topic came after our start."""
         return topic in self._started_topics or topic not in self._there
 
-    def _start_of(self, topic: str) -> str:
-        """Return where a topic starts in a new group, by its name or its pattern."""
-        if topic in self._start_at:
-            return self._start_at[topic]
-        return next(at for name, at in self._start_at.items() if is_meant(name, topic))
+    def _committed(self, partition: TopicPartition) -> Committed | None:
+        if self._group is None or partition not in self._group.committed:
+            return None
+        metadata = self._group.metadata.get(partition, "")
+        return Committed(self._group.committed[partition], metadata)
 
     def _take_over(self, positions: Mapping[TopicPartition, int]) -> None:
         self._positions.update(positions)
         self._done.update(positions)
         self._intake.update((partition, Intake()) for partition in positions)
-        self._tell(self._listener.on_assigned, list(positions))
+        committed = {partition: self._committed(partition) for partition in positions}
+        self._tell(self._listener.on_assigned, committed)
+        self._look_for_rewinds(committed)
         self.wake()
 
     # Fetching.
@@ -315,9 +356,12 @@ class MemoryConsumer:
         if partition in self._full:
             return False
         log = self._cluster.log(partition)
-        end = log.stable if self._committed_only else log.end
         position = self._positions[partition]
-        return position < end or not log.start <= position <= log.end
+        return position < self._end(log) or not log.start <= position <= log.end
+
+    def _end(self, log: PartitionLog) -> int:
+        """Return where this consumer's log ends: open transactions are hidden."""
+        return log.stable if self._committed_only else log.end
 
     def _read(self, partition: TopicPartition, limit: int) -> Run | None:
         log, position = self._cluster.log(partition), self._positions[partition]
@@ -342,14 +386,42 @@ class MemoryConsumer:
 
     def _refused(self, partition: TopicPartition, refusal: Refusal) -> None:
         if refusal.code == "OFFSET_OUT_OF_RANGE":
-            del self._positions[partition]
-            self._fail(_gap(partition, refusal))
+            self._cross_gap(partition, refusal)
         elif refusal.fatal:
             del self._positions[partition]
             self._fail(refusal.error("consume"))
         else:
             logger.warning("%s", refusal.error("consume"))
             self._retry()
+
+    def _cross_gap(self, partition: TopicPartition, refusal: Refusal) -> None:
+        """Go on behind records that the broker no longer has, or end the app."""
+        log, wanted = self._cluster.log(partition), _wanted(self._on_gap, partition)
+        del self._positions[partition]
+        if wanted == "stop":
+            code = "_AUTO_OFFSET_RESET"
+            self._fail(gap_error(partition, refusal.text, code=code))
+            return
+        gap = gap_passed(partition, refusal.text, log.start, self._end(log), wanted)
+        assert gap.offset is not None
+        self._commits.rewind(partition)
+        self._positions[partition] = self._done[partition] = gap.offset
+        self._notice(gap)
+        self.wake()
+
+    def _look_for_rewinds(
+        self, committed: Mapping[TopicPartition, Committed | None]
+    ) -> None:
+        for partition, there in committed.items():
+            offset = -1 if there is None else there.offset
+            before = self._commits.went_back(partition, offset)
+            if before is not None:
+                self._commits.rewind(partition)
+                self._notice(rewound(partition, before, offset))
+
+    def _notice(self, event: Event) -> None:
+        logger.warning("%s", event.text)
+        self._tell(self._listener.on_event, event)
 
     def _has_unfinished(self, partition: TopicPartition) -> bool:
         return self._cluster.log(partition).has_after(
@@ -358,7 +430,7 @@ class MemoryConsumer:
 
     # Committing and leaving.
 
-    def _commit(self, offsets: Mapping[TopicPartition, int]) -> Refusal | None:
+    def _commit(self, offsets: Mapping[TopicPartition, Committed]) -> Refusal | None:
         """Ask the coordinator to commit; return why it does not."""
         assert self._group is not None
         assert self.member is not None
@@ -449,11 +521,9 @@ class MemoryConsumer:
             function(*args)
 
 
-def _gap(partition: TopicPartition, refusal: Refusal) -> ClientError:
-    return ClientError(
-        f"{partition}: the committed offset is not there any more: {refusal.text}. "
-        "Records were deleted before this group read them. To go on, set the group's "
-        "offset with kafka-consumer-groups.sh --reset-offsets.",
-        code="_AUTO_OFFSET_RESET",
-        fatal=True,
-    )
+def _wanted(by_topic: Mapping[str, str], partition: TopicPartition) -> str:
+    """Return what is said for a topic, by its name or its pattern."""
+    topic = partition.topic
+    if topic in by_topic:
+        return by_topic[topic]
+    return next(at for name, at in by_topic.items() if is_meant(name, topic))

@@ -14,7 +14,7 @@ import random
 from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
-from fastkafka.transport.base import TopicPartition
+from fastkafka.transport.base import Committed, TopicPartition
 from fastkafka.transport.memory.clock import Clock, Timer
 from fastkafka.transport.memory.faults import Refusal
 
@@ -78,6 +78,7 @@ class Group:
         self.generation = 0
         self.members: dict[str, Member] = {}
         self.committed: dict[TopicPartition, int] = {}
+        self.metadata: dict[TopicPartition, str] = {}
         self._pending: dict[int, dict[TopicPartition, int]] = {}
         self._target: dict[str, set[TopicPartition]] = {}
         self._clock = clock
@@ -185,12 +186,16 @@ class Group:
     # Offsets.
 
     def commit(
-        self, member_id: str, generation: int, offsets: Mapping[TopicPartition, int]
+        self,
+        member_id: str,
+        generation: int,
+        offsets: Mapping[TopicPartition, Committed],
     ) -> Refusal | None:
         """Commit a member's offsets; return why not."""
         refusal = self._refuse(member_id, generation)
         if refusal is None:
-            self.committed.update(offsets)
+            self.committed.update((p, c.offset) for p, c in offsets.items())
+            self.metadata.update((p, c.metadata) for p, c in offsets.items())
         return refusal
 
     def commit_in_transaction(

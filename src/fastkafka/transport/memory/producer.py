@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from fastkafka.errors import ProduceError
-from fastkafka.transport.base import Delivered, Headers, TopicPartition
+from fastkafka.transport.base import (
+    Delivered,
+    Headers,
+    ProducerState,
+    TopicPartition,
+)
 from fastkafka.transport.memory.clock import Timer, done_within
 from fastkafka.transport.memory.cluster import Cluster
 from fastkafka.transport.memory.faults import Refusal
@@ -55,6 +60,7 @@ class MemoryProducer:
         self._flushed: asyncio.Future[None] | None = None
         self._late: dict[TopicPartition, float] = {}
         self._give_up: Timer | None = None
+        self._refused: Counter[str] = Counter()
 
     async def start(self) -> Collection[str]:
         """See `Producer`."""
@@ -130,6 +136,7 @@ class MemoryProducer:
     def explain(self, error: Any, record: Any) -> ProduceError:
         """See `Producer`."""
         topic, key = record.topic(), record.key()
+        self._refused[topic] += 1
         if error.code == "MSG_SIZE_TOO_LARGE":
             size = len(record.value() or b"") + len(key or b"")
             why = (
@@ -150,6 +157,12 @@ class MemoryProducer:
             key=key,
             retriable=error.retriable,
             fatal=error.fatal,
+        )
+
+    def state(self) -> ProducerState:
+        """See `Producer`."""
+        return ProducerState(
+            self._cluster.up.is_set(), self._unacknowledged, dict(self._refused)
         )
 
     async def stop(self, timeout: float) -> int:

@@ -1,0 +1,200 @@
+"""What a consumer has still to commit, and what became of its commits.
+
+The engine says on the event loop what is finished; the poll thread hands it to the
+client, which commits it in its interval. Single operations on dictionaries are atomic,
+so the two need no lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+import confluent_kafka
+from confluent_kafka import KafkaError, KafkaException
+
+from fastkafka.errors import ClientError
+from fastkafka.transport.base import TopicPartition
+from fastkafka.transport.librdkafka.connection import client_error, logger
+
+
+class _Awaited(NamedTuple):
+    offset: int
+    acknowledged: asyncio.Future[None]
+
+
+class Commits:
+    """The offsets of one consumer on their way to its group.
+
+    Args:
+        interval: Seconds between commits; ``auto.commit.interval.ms``.
+        loop: The engine's.
+    """
+
+    def __init__(self, interval: float, loop: asyncio.AbstractEventLoop) -> None:
+        self.succeeded = self.failed = 0
+        self.failing_since: float | None = None
+        """When commits began to fail; None when the last one succeeded."""
+        self._interval = interval
+        self._loop = loop
+        self._next = 0.0
+        # Written by the loop, emptied by the thread.
+        self._finished: dict[TopicPartition, int] = {}
+        self._notes: dict[TopicPartition, str] = {}
+        # The thread's.
+        self._stored: dict[TopicPartition, int] = {}
+        self._metadata: dict[TopicPartition, str] = {}
+        self._changed: set[TopicPartition] = set()
+        self._acknowledged: dict[tuple[Any, Any], int] = {}
+        self._awaited: dict[tuple[Any, Any], _Awaited] = {}
+
+    # On the event loop.
+
+    def finished(self, partition: TopicPartition, offset: int) -> None:
+        """See `Consumer`."""
+        self._finished[partition] = offset
+
+    def note(self, partition: TopicPartition, metadata: str) -> None:
+        """See `Consumer`."""
+        self._notes[partition] = metadata
+
+    async def commit(
+        self, client: Any, partition: TopicPartition, offset: int, metadata: str
+    ) -> None:
+        """See `Consumer`; the client only takes the request here, and does not wait.
+
+        Raises:
+            ClientError: The coordinator refused, or the client is closed.
+        """
+        acknowledged = self._loop.create_future()
+        self._awaited[partition] = _Awaited(offset, acknowledged)
+        self._metadata[partition] = metadata
+        try:
+            wanted = [_with_offset(partition, offset, metadata)]
+            client.commit(offsets=wanted, asynchronous=True)
+        except KafkaException as failed:
+            raise client_error(failed.args[0], doing=f"commit {partition}") from None
+        except RuntimeError as closed:
+            raise ClientError(f"{partition}: {closed}.", code="_STATE") from None
+        await acknowledged
+
+    # In the poll thread.
+
+    def store(self, client: Any, owned: Collection[TopicPartition]) -> None:
+        """Hand what is finished to the client, which commits it in its interval.
+
+        Metadata that changed while the offset stays where it is has to be committed
+        on purpose: the client sees no news in it.
+        """
+        while self._notes:
+            partition, note = self._notes.popitem()
+            if partition in owned and self._metadata.get(partition) != note:
+                self._metadata[partition] = note
+                self._changed.add(partition)
+        offsets = {}
+        while self._finished:
+            partition, offset = self._finished.popitem()
+            if partition in owned and offset > self._stored.get(partition, -1):
+                offsets[partition] = offset
+        if offsets:
+            client.store_offsets(offsets=self._with_metadata(offsets))
+            self._stored.update(offsets)
+            self._changed.difference_update(offsets)
+        now = time.monotonic()
+        if self._changed and now >= self._next:
+            self._next = now + self._interval
+            unmoved = {p: self._stored[p] for p in self._changed & self._stored.keys()}
+            self._changed.clear()
+            if unmoved:
+                client.commit(offsets=self._with_metadata(unmoved), asynchronous=True)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether `store` has something to do."""
+        return bool(self._finished or self._notes or self._changed)
+
+    def commit_now(self, client: Any, partitions: Collection[TopicPartition]) -> None:
+        """Commit what is finished of *partitions*, and wait until it is."""
+        offsets = {p: self._stored[p] for p in partitions if p in self._stored}
+        if offsets:
+            wanted = self._with_metadata(offsets)
+            self.on_commit(None, client.commit(offsets=wanted, asynchronous=False))
+
+    def went_back(self, partition: TopicPartition, committed: int) -> int | None:
+        """Return what this consumer had committed, if that was more than there is."""
+        before = self._acknowledged.get(partition)
+        return before if before is not None and committed < before else None
+
+    def forget(self, partition: TopicPartition) -> None:
+        """Commit nothing more of a partition: it is somebody else's, or starts anew."""
+        self._finished.pop(partition, None)
+        self._notes.pop(partition, None)
+        self._stored.pop(partition, None)
+        self._metadata.pop(partition, None)
+        self._changed.discard(partition)
+        awaited = self._awaited.pop(partition, None)
+        if awaited is not None:
+            self._loop.call_soon_threadsafe(awaited.acknowledged.cancel)
+
+    def rewind(self, partition: TopicPartition) -> None:
+        """Let a partition's offset go back: its log is another one."""
+        self.forget(partition)
+        self._acknowledged.pop(partition, None)
+
+    def on_commit(self, error: KafkaError | None, offsets: list[Any]) -> None:
+        """Take note of what became of a commit."""
+        failed = None
+        for committed in offsets:
+            where = committed.topic, committed.partition
+            problem = error if error is not None else committed.error
+            if problem is not None and problem.code() == KafkaError._NO_OFFSET:
+                problem = None
+            elif problem is None and committed.offset >= 0:
+                self._acknowledged[where] = committed.offset
+            failed = failed or problem
+            awaited = self._awaited.get(where)
+            if awaited and (problem or awaited.offset == committed.offset):
+                del self._awaited[where]
+                if problem is None:
+                    self._stored.setdefault(TopicPartition(*where), awaited.offset)
+                self._loop.call_soon_threadsafe(_settle, awaited, problem)
+        if not offsets:
+            failed = error
+        if failed is not None and failed.code() != KafkaError._NO_OFFSET:
+            self.on_failure(failed)
+            return
+        self.succeeded += 1
+        if self.failing_since is not None:
+            self.failing_since = None
+            logger.warning("Commits succeed again.")
+
+    def on_failure(self, error: KafkaError) -> None:
+        """Say that commits fail, if that is new; what they had goes with the next."""
+        self.failed += 1
+        if self.failing_since is None:
+            self.failing_since = time.monotonic()
+            logger.warning(
+                "%s The offsets go with the next commit.",
+                client_error(error, doing="commit"),
+            )
+
+    def _with_metadata(self, offsets: Mapping[TopicPartition, int]) -> list[Any]:
+        metadata = self._metadata
+        return [_with_offset(p, at, metadata.get(p, "")) for p, at in offsets.items()]
+
+
+def _with_offset(partition: TopicPartition, offset: int, metadata: str) -> Any:
+    return confluent_kafka.TopicPartition(
+        partition.topic, partition.partition, offset, metadata
+    )
+
+
+def _settle(awaited: _Awaited, error: KafkaError | None) -> None:
+    if awaited.acknowledged.done():
+        return
+    if error is None:
+        awaited.acknowledged.set_result(None)
+    else:
+        awaited.acknowledged.set_exception(client_error(error, doing="commit"))

@@ -1,0 +1,48 @@
+"""What every transport says alike about offsets that are not what they were."""
+
+from __future__ import annotations
+
+from fastkafka.errors import ClientError
+from fastkafka.observe.events import Event
+from fastkafka.transport.base import TopicPartition
+
+
+def gap_error(partition: TopicPartition, text: str, *, code: str) -> ClientError:
+    """Say that the broker no longer has a group's offset, which ends the app."""
+    return ClientError(
+        f"{partition}: the group's offset is not there any more: {text}. Records were "
+        "deleted before this group read them, or the topic was made again. To go on "
+        'where it begins now or at its end, set `on_gap` to "earliest" or "latest"; or '
+        "set the group's offset with kafka-consumer-groups.sh --reset-offsets.",
+        code=code,
+        fatal=True,
+    )
+
+
+def gap_passed(
+    partition: TopicPartition, text: str, low: int, high: int, on_gap: str
+) -> Event:
+    """Say that a group goes on behind records that are gone; `offset` is where."""
+    offset = low if on_gap == "earliest" else high
+    return Event(
+        "gap",
+        str(partition),
+        f"{partition}: the group's offset is not there any more: {text}. The log has "
+        f"the offsets {low} to {high} now; by `on_gap={on_gap!r}` the group goes on "
+        f"at {offset}.",
+        *partition,
+        offset=offset,
+    )
+
+
+def rewound(partition: TopicPartition, before: int, now: int) -> Event:
+    """Say that a group's committed offset is lower than this consumer left it."""
+    return Event(
+        "rewound",
+        str(partition),
+        f"{partition}: the group's committed offset went back from {before} to {now}. "
+        "Somebody has set it, or the topic was made again. "
+        "What is between is read again.",
+        *partition,
+        offset=now,
+    )

@@ -47,7 +47,7 @@ PRODUCER = """
 """The keywords of aiokafka's clients, 0.8 to 0.14."""
 
 OURS = "librdkafka"
-OURS_CONSUMER = "group_protocol max_buffer_size timeout_ms"
+OURS_CONSUMER = "group_protocol max_buffer_size on_gap timeout_ms"
 
 
 class RoundRobinPartitionAssignor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastkafka.transport.base import TopicPartition
+import pytest
+
+from fastkafka.transport.base import Committed, TopicPartition
 from tests.contract.brokers import Broker, new_name, on_each
 from tests.contract.members import Members, becomes_true
 
@@ -155,12 +157,105 @@ async def test_a_gap_is_an_error_and_nothing_behind_it_is_read(
         f"{topic}[0]: the group's offset is not there any more: "
     )
     assert str(error).endswith(
-        ". Records were deleted before this group read them. To go on, set the group's "
-        "offset with kafka-consumer-groups.sh --reset-offsets."
+        ". Records were deleted before this group read them, or the topic was made "
+        "again. To go on where it begins now or at its end, set `on_gap` to "
+        '"earliest" or "latest"; or set the group\'s offset with '
+        "kafka-consumer-groups.sh --reset-offsets."
     )
     await second.consumer.stop(10.0)
     assert second.values() == []
     assert await broker.committed(topic, topic) == {0: 2}
+
+
+@on_each(embedded="it deletes no records when it is asked to")
+@pytest.mark.parametrize(("on_gap", "offsets"), [("earliest", [4, 5]), ("latest", [5])])
+async def test_a_gap_is_passed_where_that_is_wanted(
+    broker: Broker, members: Members, on_gap: str, offsets: list[int]
+) -> None:
+    topic = await broker.topic()
+    await broker.fill(topic, numbered(5))
+    first = await members.join(topic, group=topic)
+    first.consumer.finished(TopicPartition(topic, 0), 2)
+    await first.consumer.stop(10.0)
+    await broker.delete(topic, 0, before=4)
+
+    second = await members.join(topic, group=topic, on_gap=on_gap)
+    await second.until(lambda: bool(second.events))
+    await broker.fill(topic, [b"5"])
+    await second.until(lambda: len(second.offsets(0)) == len(offsets))
+
+    (gap,) = second.events
+    assert (gap.kind, gap.what, gap.offset) == ("gap", f"{topic}[0]", offsets[0])
+    assert gap.text.startswith(
+        f"{topic}[0]: the group's offset is not there any more: "
+    )
+    assert gap.text.endswith(
+        "The log has the offsets 4 to 5 now; "
+        f"by `on_gap={on_gap!r}` the group goes on at {offsets[0]}."
+    )
+    assert second.offsets(0) == offsets
+    assert second.errors == []
+
+
+@on_each()
+async def test_what_is_committed_comes_with_the_assignment(
+    broker: Broker, members: Members
+) -> None:
+    topic = await broker.topic(2)
+    partition, other = TopicPartition(topic, 0), TopicPartition(topic, 1)
+    await broker.fill(topic, numbered(5))
+    first = await members.join(topic, group=topic)
+    assert first.committed == {partition: None, other: None}
+    await first.consumer.commit(partition, 1, "opened")
+    assert await broker.committed(topic, topic) == {0: 1}
+    first.consumer.note(partition, "noted")
+    first.consumer.finished(partition, 3)
+    await first.consumer.stop(10.0)
+
+    second = await members.join(topic, group=topic)
+
+    assert second.committed == {partition: Committed(3, "noted"), other: None}
+
+
+@on_each()
+async def test_metadata_is_committed_when_the_offset_does_not_move(
+    broker: Broker, members: Members
+) -> None:
+    topic = await broker.topic()
+    partition = TopicPartition(topic, 0)
+    await broker.fill(topic, numbered(5))
+    first = await members.join(topic, group=topic)
+    await first.consumer.commit(partition, 0, "opened")
+    first.consumer.note(partition, "five is done")
+    await first.consumer.stop(10.0)
+
+    second = await members.join(topic, group=topic)
+
+    assert second.committed == {partition: Committed(0, "five is done")}
+
+
+@on_each(embedded="a commit right after a rebalance is not answered there")
+async def test_a_committed_offset_that_went_back_is_noticed(
+    broker: Broker, members: Members
+) -> None:
+    topic = await broker.topic(2)
+    await broker.fill(topic, numbered(5))
+    stays = await members.join(topic, group=topic)
+    for partition in (0, 1):
+        stays.consumer.finished(TopicPartition(topic, partition), 4)
+    other = await members.join(topic, group=topic)
+    await other.until(lambda: len(other.assigned) == 1)
+    (moved,) = other.assigned
+    await other.consumer.commit(moved, 1, "")
+    await other.consumer.stop(10.0)
+    await stays.until(lambda: bool(stays.events))
+
+    (rewound,) = stays.events
+    assert (rewound.kind, rewound.offset) == ("rewound", 1)
+    assert rewound.text == (
+        f"{moved}: the group's committed offset went back from 4 to 1. Somebody has "
+        "set it, or the topic was made again. What is between is read again."
+    )
 
 
 async def test_without_a_group_latest_reads_what_comes_after_the_start(

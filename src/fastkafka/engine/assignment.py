@@ -246,8 +246,7 @@ class Assignment:
 
     async def _keep_door(self) -> None:
         """Open the partition, and let its records in with care while there is need."""
-        first = self._backlog[0].records[0].offset()
-        care = self._care
+        care, first = self._care, self._backlog[0].records[0].offset()
         if care.needed:
             logger.warning(
                 "%s: %d processes have died over this partition, at offset %d or soon "
@@ -255,19 +254,20 @@ class Assignment:
                 "which of them it was.",
                 *(self.partition, care.deaths, first),
             )
-        else:
-            await self._mark(first)
         while care.needed:
+            if self._backlog:
+                await self._take_step()
+                continue
+            # Who dies now does not die over what was tried last.
+            care.trying = None
+            await self._mark(self.offsets.arrived)
+            self._arrival.clear()
             if not self._backlog:
-                care.trying = None
-                self.note()
-                self._arrival.clear()
                 await self._arrival.wait()
-            await self._take_step()
+        await self._mark(max(first, self.offsets.arrived))
         self._closed_door = False
         while self._backlog:
             self._let_in(self._backlog.popleft())
-        self.note()
 
     async def _take_step(self) -> None:
         """Let some records in, and wait until they are done."""

@@ -466,8 +466,22 @@ class LibrdkafkaConsumer:
             return
         self._commits.rewind(partition)
         assert gap.offset is not None
-        self._client.seek(_with_offset(partition, gap.offset))
+        self._go_on_at(partition, gap.offset)
         self._notice(gap)
+
+    def _go_on_at(self, partition: TopicPartition, offset: int) -> None:
+        """Read a partition from another offset on.
+
+        After a gap the client does not seek: the partition is to be assigned again.
+        """
+        client, there = self._client, _with_offset(partition, offset)
+        if self._incremental:
+            client.incremental_unassign([there])
+            client.incremental_assign([there])
+        else:
+            others = [p for p in client.assignment() if partition != _place(p)]
+            client.assign([*client.position(others), there])
+        self._paused.discard(partition)
 
     def _look_for_rewinds(self, committed: Mapping[TopicPartition, Committed]) -> None:
         for partition, (offset, _) in committed.items():
@@ -539,6 +553,10 @@ class LibrdkafkaConsumer:
 
 def _topic_and_partition(message: Message) -> tuple[Any, Any]:
     return message.topic(), message.partition()
+
+
+def _place(partition: Any) -> tuple[str, int]:
+    return partition.topic, partition.partition
 
 
 def _plain(partition: TopicPartition) -> Any:

@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import confluent_kafka
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError
 
-from fastkafka.errors import ClientError
 from fastkafka.transport.base import TopicPartition
 from fastkafka.transport.librdkafka.connection import client_error, logger
 
+_HURRY_SECONDS = 1.0
+
 
 class _Awaited(NamedTuple):
+    partition: TopicPartition
     offset: int
+    metadata: str
     acknowledged: asyncio.Future[None]
 
 
@@ -40,7 +44,10 @@ class Commits:
         self._interval = interval
         self._loop = loop
         self._next = 0.0
+        self.hurry = 0.0
+        """Until then somebody waits for commits: the thread is to be quick."""
         # Written by the loop, emptied by the thread.
+        self._wanted: deque[_Awaited] = deque()
         self._finished: dict[TopicPartition, int] = {}
         self._notes: dict[TopicPartition, str] = {}
         # The thread's.
@@ -61,23 +68,16 @@ class Commits:
         self._notes[partition] = metadata
 
     async def commit(
-        self, client: Any, partition: TopicPartition, offset: int, metadata: str
+        self, partition: TopicPartition, offset: int, metadata: str
     ) -> None:
-        """See `Consumer`; the client only takes the request here, and does not wait.
+        """See `Consumer`; the poll thread sends it, in its next turn.
 
         Raises:
-            ClientError: The coordinator refused, or the client is closed.
+            ClientError: The coordinator refused.
         """
         acknowledged = self._loop.create_future()
-        self._awaited[partition] = _Awaited(offset, acknowledged)
-        self._metadata[partition] = metadata
-        try:
-            wanted = [_with_offset(partition, offset, metadata)]
-            client.commit(offsets=wanted, asynchronous=True)
-        except KafkaException as failed:
-            raise client_error(failed.args[0], doing=f"commit {partition}") from None
-        except RuntimeError as closed:
-            raise ClientError(f"{partition}: {closed}.", code="_STATE") from None
+        self._wanted.append(_Awaited(partition, offset, metadata, acknowledged))
+        self.hurry = time.monotonic() + _HURRY_SECONDS
         await acknowledged
 
     # In the poll thread.
@@ -85,9 +85,10 @@ class Commits:
     def store(self, client: Any, owned: Collection[TopicPartition]) -> None:
         """Hand what is finished to the client, which commits it in its interval.
 
-        Metadata that changed while the offset stays where it is has to be committed
-        on purpose: the client sees no news in it.
+        What is waited for is committed at once. Metadata that changed while the offset
+        stays where it is has to be committed on purpose: the client sees no news in it.
         """
+        self._commit_wanted(client, owned)
         while self._notes:
             partition, note = self._notes.popitem()
             if partition in owned and self._metadata.get(partition) != note:
@@ -107,13 +108,33 @@ class Commits:
             self._next = now + self._interval
             unmoved = {p: self._stored[p] for p in self._changed & self._stored.keys()}
             self._changed.clear()
-            if unmoved:
-                client.commit(offsets=self._with_metadata(unmoved), asynchronous=True)
+            self._commit_soon(client, self._with_metadata(unmoved))
 
     @property
     def waiting(self) -> bool:
         """Whether `store` has something to do."""
-        return bool(self._finished or self._notes or self._changed)
+        return bool(self._finished or self._wanted or self._notes or self._changed)
+
+    def _commit_wanted(self, client: Any, owned: Collection[TopicPartition]) -> None:
+        offsets = []
+        while self._wanted:
+            awaited = self._wanted.popleft()
+            partition = awaited.partition
+            if partition not in owned:
+                self._loop.call_soon_threadsafe(awaited.acknowledged.cancel)
+                continue
+            self._awaited[partition] = awaited
+            self._metadata[partition] = awaited.metadata
+            offsets.append(_with_offset(partition, awaited.offset, awaited.metadata))
+        self._commit_soon(client, offsets)
+
+    def _commit_soon(self, client: Any, offsets: list[Any]) -> None:
+        if not offsets:
+            return
+        try:
+            client.commit(offsets=offsets, asynchronous=True)
+        except KafkaException as failed:
+            self.on_commit(failed.args[0], offsets)
 
     def commit_now(self, client: Any, partitions: Collection[TopicPartition]) -> None:
         """Commit what is finished of *partitions*, and wait until it is."""
@@ -160,8 +181,11 @@ class Commits:
                 if problem is None:
                     self._stored.setdefault(TopicPartition(*where), awaited.offset)
                 self._loop.call_soon_threadsafe(_settle, awaited, problem)
-        if not offsets:
+        if error is not None and not offsets:
             failed = error
+            for awaited in self._awaited.values():
+                self._loop.call_soon_threadsafe(_settle, awaited, error)
+            self._awaited.clear()
         if failed is not None and failed.code() != KafkaError._NO_OFFSET:
             self.on_failure(failed)
             return

@@ -51,6 +51,8 @@ from fastkafka.transport.wording import rewound
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 0.05
 """How long a full partition may hold up the poll thread before it is paused."""
+_HURRIED_POLL_SECONDS = 0.002
+"""While somebody waits for a commit, which the thread cannot be woken for."""
 _NEW_PARTITIONS_SECONDS = 10.0
 _LOOK_SECONDS = 1.0
 
@@ -135,7 +137,7 @@ class LibrdkafkaConsumer:
     ) -> None:
         """See `Consumer`."""
         if self._in_group:
-            await self._commits.commit(self._client, partition, offset, metadata)
+            await self._commits.commit(partition, offset, metadata)
 
     def taken(self, partition: TopicPartition, records: int, size: int) -> None:
         """See `Consumer`."""
@@ -252,7 +254,8 @@ class LibrdkafkaConsumer:
     def _poll(self) -> None:
         """One turn: take in what is there, store what is finished."""
         client = self._client
-        first = client.poll(POLL_SECONDS)
+        hurry = self._commits.hurry > time.monotonic()
+        first = client.poll(_HURRIED_POLL_SECONDS if hurry else POLL_SECONDS)
         if first is not None:
             # poll() answers at once, consume() would wait for a full house.
             self._take_in([first, *client.consume(POLL_RECORDS - 1, 0)])

@@ -20,6 +20,7 @@ from fastkafka import (
 )
 from fastkafka.testing import EmbeddedBroker
 from fastkafka.testing.embedded import ApiKey
+from fastkafka.transport.memory import MemoryBroker
 from tests.clients import in_thread, produce, until
 
 
@@ -273,6 +274,31 @@ async def test_a_lifespan_that_is_no_context_manager_says_so() -> None:
         r"manager\. Decorate the function with `@asynccontextmanager`\.",
         str(error.value),
     )
+
+
+async def test_a_start_that_is_cancelled_leaves_the_lifespan_as_ever() -> None:
+    broker = MemoryBroker({"orders": 1})
+    broker.down()
+    told: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(app: FastKafka) -> AsyncIterator[None]:
+        told.append("entered")
+        yield
+        told.append("left")  # without `finally`, as guides write it
+
+    app = FastKafka(title="Shop", transport=broker, lifespan=lifespan)
+    app.consumes(topic="orders")(anything)
+    starting = asyncio.ensure_future(app.__aenter__())
+    await until(lambda: bool(told))
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+
+    assert told == ["entered", "left"]
+
+
+async def anything(message: int) -> None: ...
 
 
 async def test_no_broker_is_one_sentence_and_the_lifespan_is_left() -> None:

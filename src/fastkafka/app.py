@@ -403,16 +403,19 @@ class FastKafka(Router):
         supervisor = self._supervise()
         for remark in self._defaults().remarks((*self.consumers, *self.producers)):
             logger.info("%s", remark)
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(lifespans.entered(self.lifespan, self))
-            self._running = supervisor
-            stack.callback(self._forget_running)
+        stack = self._stack = AsyncExitStack()
+        await stack.enter_async_context(lifespans.entered(self.lifespan, self))
+        self._running = supervisor
+        stack.callback(self._forget_running)
+        try:
+            await supervisor.start()
+        except BaseException:
+            # A start that fails or is told to stop is no error of the lifespan's.
             try:
-                await supervisor.start()
-            except BaseException:
                 await supervisor.stop(self.shutdown_timeout)
-                raise
-            self._stack = stack.pop_all()
+            finally:
+                await stack.aclose()
+            raise
         self._supervisor = supervisor
         logger.info(
             "Started%s: %d consuming and %d producing functions, group %s",

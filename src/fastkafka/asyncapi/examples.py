@@ -9,7 +9,6 @@ from typing import Any
 from fastkafka.asyncapi.schemas import REF, Json, adapter_of
 
 _NOTHING = object()
-_DEEPEST = 16
 
 
 def examples_of(message: Any, schema: Json, definitions: Json) -> list[Any]:
@@ -20,7 +19,7 @@ def examples_of(message: Any, schema: Json, definitions: Json) -> list[Any]:
     itself leaves the message without an example.
     """
     target = definitions.get(schema.get("$ref", "").removeprefix(REF), schema)
-    candidates = target.get("examples") or [_example(schema, definitions, 0)]
+    candidates = target.get("examples") or [_example(schema, definitions, {})]
     return [
         candidate
         for candidate in candidates
@@ -28,8 +27,15 @@ def examples_of(message: Any, schema: Json, definitions: Json) -> list[Any]:
     ]
 
 
-def _example(schema: Any, definitions: Json, depth: int) -> Any:
-    if not isinstance(schema, dict) or depth > _DEEPEST:
+def _example(schema: Any, definitions: Json, made: dict[str, Any]) -> Any:
+    """Return an example of a schema, or nothing.
+
+    Args:
+        schema: The schema.
+        definitions: What it may refer to.
+        made: The examples of definitions that are made already.
+    """
+    if not isinstance(schema, dict):
         return _NOTHING
     if schema.get("examples"):
         return schema["examples"][0]
@@ -39,31 +45,37 @@ def _example(schema: Any, definitions: Json, depth: int) -> Any:
     if schema.get("enum"):
         return schema["enum"][0]
     if "$ref" in schema:
-        target = definitions.get(schema["$ref"].removeprefix(REF))
-        return _example(target, definitions, depth + 1)
+        return _defined(schema["$ref"].removeprefix(REF), definitions, made)
     for keyword in ("allOf", "anyOf", "oneOf"):
         for choice in schema.get(keyword, ()):
-            value = _example(choice, definitions, depth + 1)
+            value = _example(choice, definitions, made)
             if value is not _NOTHING:
                 return value
-    return _structure(schema, definitions, depth)
+    return _structure(schema, definitions, made)
 
 
-def _structure(schema: Json, definitions: Json, depth: int) -> Any:
+def _defined(name: str, definitions: Json, made: dict[str, Any]) -> Any:
+    if name not in made:
+        made[name] = _NOTHING  # within itself it has none
+        made[name] = _example(definitions.get(name), definitions, made)
+    return made[name]
+
+
+def _structure(schema: Json, definitions: Json, made: dict[str, Any]) -> Any:
     kind = schema.get("type")
     if kind == "null":
         return None
     if kind == "array" and isinstance(schema.get("items"), dict):
-        item = _example(schema["items"], definitions, depth + 1)
+        item = _example(schema["items"], definitions, made)
         return item if item is _NOTHING else [item]
     if kind == "object" and schema.get("properties"):
-        made = {
+        fields = {
             name: value
             for name, field in schema["properties"].items()
-            if (value := _example(field, definitions, depth + 1)) is not _NOTHING
+            if (value := _example(field, definitions, made)) is not _NOTHING
         }
-        if made and made.keys() >= set(schema.get("required", ())):
-            return made
+        if fields and fields.keys() >= set(schema.get("required", ())):
+            return fields
     return _NOTHING
 
 

@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import confluent_kafka
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 from fastkafka.transport.base import TopicPartition
 from fastkafka.transport.librdkafka.connection import client_error, logger

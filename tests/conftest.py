@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from fastkafka.testing import EmbeddedBroker
+
+# The processes that tests start share the machine with the other tests. Each model of
+# the guides would have its own threads spin on every core while it learns.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -15,17 +20,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run the tests that need a real Apache Kafka, too",
     )
+    parser.addoption(
+        "--browser",
+        action="store_true",
+        help="run the tests that drive the page in chromium, too",
+    )
+    parser.addoption(
+        "--long",
+        action="store_true",
+        help="simulate 10,000 schedules rather than 200",
+    )
 
 
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    if config.getoption("--kafka"):
-        return
-    needs_kafka = [item for item in items if item.get_closest_marker("kafka")]
-    if needs_kafka:
-        config.hook.pytest_deselected(items=needs_kafka)
-        items[:] = [item for item in items if item not in needs_kafka]
+    unwanted = [m for m in ("kafka", "browser") if not config.getoption(f"--{m}")]
+    left_out = [i for i in items if any(i.get_closest_marker(m) for m in unwanted)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture

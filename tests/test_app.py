@@ -20,6 +20,7 @@ from fastkafka import (
 )
 from fastkafka.testing import EmbeddedBroker
 from fastkafka.testing.embedded import ApiKey
+from fastkafka.transport.librdkafka import connection
 from fastkafka.transport.memory import MemoryBroker
 from tests.clients import in_thread, produce, until
 
@@ -301,7 +302,10 @@ async def test_a_start_that_is_cancelled_leaves_the_lifespan_as_ever() -> None:
 async def anything(message: int) -> None: ...
 
 
-async def test_no_broker_is_one_sentence_and_the_lifespan_is_left() -> None:
+async def test_no_broker_is_one_sentence_and_the_lifespan_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.5)
     left: list[bool] = []
 
     @asynccontextmanager

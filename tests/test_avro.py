@@ -150,7 +150,7 @@ everything = st.builds(
 
 
 @given(everything)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=75)
 def test_what_is_encoded_is_decoded_again(message: Everything) -> None:
     decoded = avro_decoder(avro_encoder(message), Everything)
 
@@ -171,7 +171,7 @@ def test_fastavro_reads_the_bytes_with_the_schema(message: Everything) -> None:
 
 
 @given(everything, st.data())
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 def test_bytes_cut_off_anywhere_are_an_error(
     message: Everything, data: st.DataObject
 ) -> None:
@@ -227,6 +227,18 @@ def test_bytes_that_are_not_avro_are_an_error(raw: bytes, sentence: str) -> None
     with pytest.raises(ValueError, match=r".") as raised:
         avro_decoder(raw, Measured)
     assert str(raised.value) == sentence
+
+
+def test_bytes_that_end_within_a_number_are_an_error() -> None:
+    class Counted(BaseModel):
+        count: int
+
+    with pytest.raises(ValueError, match=r".") as raised:
+        avro_decoder(avro_encoder(Counted(count=300))[:1], Counted)
+    assert str(raised.value) == (
+        "the 1 bytes end before the Avro of `Counted` does. "
+        "Were they written with another schema?"
+    )
 
 
 def test_bytes_of_no_branch_are_an_error() -> None:

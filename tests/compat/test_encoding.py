@@ -62,6 +62,7 @@ def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Runn
 def test_an_app_answers_in_its_encoding(
     apps: Mapping[str, Running], name: str, record: bytes, answer: bytes
 ) -> None:
+    apps[name].ready()
     apps[name].send("input_data", record)
 
     assert apps[name].sent("predictions") == [answer]

@@ -100,6 +100,7 @@ async def test_a_model_of_the_lifespan_and_a_sync_producer(tmp_path: Path) -> No
 
 def test_two_workers_predict(apps: Mapping[str, Running]) -> None:
     app = apps["g00"]
+    app.ready(workers=2)
     app.send("input_data", ROW, ROW)
 
     assert app.sent("predictions", 2) == [b'{"species":"setosa"}'] * 2
@@ -125,6 +126,7 @@ def test_an_app_with_an_address_runs_on_it(apps: Mapping[str, Running]) -> None:
 
 def test_the_command_of_the_docker_image(apps: Mapping[str, Running]) -> None:
     app = apps["g30"]
+    app.ready(workers=2)
     app.send("input_data", ROW)
 
     assert app.sent("predictions") == [b'{"species":"setosa"}']

@@ -88,12 +88,12 @@ class AvroCodec:
         stream = io.BytesIO(raw)
         try:
             value = self._read(stream, self._parsed, None, return_named_type=True)
-        except EOFError:
-            raise ValueError(
-                f"the {len(raw)} bytes end before the Avro of {self._name} does. "
-                f"{_suspicion(raw)}"
-            ) from None
         except _UNFIT as error:
+            if _ran_out(error):
+                raise ValueError(
+                    f"the {len(raw)} bytes end before the Avro of {self._name} does. "
+                    f"{_suspicion(raw)}"
+                ) from None
             raise ValueError(
                 f"the bytes are not Avro of {self._name}: {error}. {_suspicion(raw)}"
             ) from error
@@ -104,6 +104,11 @@ class AvroCodec:
                 f"{self._name}. {_suspicion(raw)}"
             )
         return self._validate(self._type.load(value, self._names))
+
+
+def _ran_out(error: Exception) -> bool:
+    """Whether fastavro wanted more bytes; within a number it says so in its own way."""
+    return isinstance(error, EOFError) or str(error) == "string index out of range"
 
 
 def decoder(message: Any) -> Callable[[bytes | None], Any]:

@@ -1,9 +1,7 @@
 """The consumer's poll thread.
 
 It polls whatever handlers do, so a slow handler never leaves the group. Intake is
-bounded for each partition: a partition above its high mark first makes the thread wait
-a moment, which is all that a fast handler needs; one that stays full is paused, alone,
-until it is below its low mark. Pausing drops what librdkafka has fetched of it ahead.
+bounded for each partition (backpressure.py).
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ import contextlib
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import groupby
 from typing import Any, cast
 
@@ -34,6 +32,7 @@ from fastkafka.transport.base import (
 from fastkafka.transport.intake import HIGH_RECORDS as HIGH_RECORDS
 from fastkafka.transport.intake import POLL_RECORDS as POLL_RECORDS
 from fastkafka.transport.intake import Intake
+from fastkafka.transport.librdkafka.backpressure import PATIENCE_SECONDS, BackPressure
 from fastkafka.transport.librdkafka.commits import Commits
 from fastkafka.transport.librdkafka.connection import (
     REQUEST_SECONDS,
@@ -49,8 +48,6 @@ from fastkafka.transport.librdkafka.starts import Starts
 from fastkafka.transport.wording import rewound
 
 POLL_SECONDS = 0.1
-PATIENCE_SECONDS = 0.05
-"""How long a full partition may hold up the poll thread before it is paused."""
 _HURRIED_POLL_SECONDS = 0.002
 """While somebody waits for a commit, which the thread cannot be woken for."""
 _NEW_PARTITIONS_SECONDS = 10.0
@@ -94,14 +91,11 @@ class LibrdkafkaConsumer:
         self._ready: asyncio.Future[Collection[str]]
         self._ended: asyncio.Future[None]
         self._partitions: dict[tuple[str, int], TopicPartition] = {}
-        self._intake: dict[TopicPartition, Intake] = {}
-        self._paused: set[TopicPartition] = set()
+        self._pressure = BackPressure()
         self._commits: Commits
         self._ends: dict[TopicPartition, int] = {}
         self._looked_at = 0.0
-        self._room = threading.Event()
         self._caught_up = threading.Event()
-        self._no_intake = False
         self._closing = False
         self._unknown: set[str] = set()
         self._missing: Collection[str] = ()
@@ -141,20 +135,15 @@ class LibrdkafkaConsumer:
 
     def taken(self, partition: TopicPartition, records: int, size: int) -> None:
         """See `Consumer`."""
-        intake = self._intake.get(partition)
-        if intake is not None:
-            intake.records_out += records
-            intake.bytes_out += size
-            self._room.set()
+        self._pressure.taken(partition, records, size)
 
     def intake(self) -> Collection[Intake]:
         """What each assigned partition has in the engine, for those who watch."""
-        return list(self._intake.values())
+        return list(self._pressure.intake.values())
 
     def pause(self) -> None:
         """See `Consumer`."""
-        self._no_intake = True
-        self._room.set()
+        self._pressure.stop()
 
     def state(self) -> ConsumerState:
         """See `Consumer`."""
@@ -165,14 +154,14 @@ class LibrdkafkaConsumer:
             commit_failures=self._commits.failed,
             failing_since=self._commits.failing_since,
             missing=sorted(self._missing),
-            paused=set(self._paused),
+            paused=set(self._pressure.paused),
             ends=dict(self._ends),
         )
 
     async def stop(self, timeout: float) -> None:
         """See `Consumer`."""
         self._closing = True
-        self._room.set()
+        self._pressure.stop()
         if self._client is None:
             return
         _, late = await asyncio.wait([self._ended], timeout=max(0.1, timeout))
@@ -261,10 +250,7 @@ class LibrdkafkaConsumer:
             self._take_in([first, *client.consume(POLL_RECORDS - 1, 0)])
         if self._commits.waiting:
             self._store(client)
-        if self._paused:
-            self._resume(client)
-        if self._no_intake:
-            self._pause(client, [p for p in self._intake if p not in self._paused])
+        self._pressure.apply(client)
         if not self._in_group:
             self._assign_by_hand(client)
         self._connection.probe(client, self._names)
@@ -285,56 +271,25 @@ class LibrdkafkaConsumer:
             records = list(group)
             size = sum(map(len, records))
             partition = self._partition(records[0])
-            intake = self._intake.get(partition)
-            if intake is None:
-                continue  # revoked by a callback of this very poll
-            intake.records_in += len(records)
-            intake.bytes_in += size
-            runs.append(Run(partition, cast("list[Record]", records), size))
+            if self._pressure.let_in(partition, len(records), size):
+                runs.append(Run(partition, cast("list[Record]", records), size))
         self._connection.found()
         self._caught_up.clear()
         self._tell(self._deliver, runs)
         # A loop that is busy gains nothing from more records, but pays for keeping
         # them: let it have its turn with these. One that is waiting answers at once.
         self._caught_up.wait(PATIENCE_SECONDS)
-        full = [r.partition for r in runs if self._intake[r.partition].full]
-        if full:
-            self._wait_for_room(full)
+        self._pressure.hold_back(self._client, runs)
 
     def _deliver(self, runs: list[Run]) -> None:
         """On the loop: hand runs to the engine, and say when its lanes had a turn."""
         self._listener.on_records(runs)
         self._loop.call_soon(self._caught_up.set)
 
-    def _wait_for_room(self, full: list[TopicPartition]) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not self._closing and not self._no_intake:
-            self._room.clear()
-            full = [p for p in full if not self._intake[p].low]
-            if not full:
-                return
-            if not self._room.wait(deadline - time.monotonic()):
-                self._pause(self._client, full)
-                return
-
-    def _pause(self, client: Any, partitions: Iterable[TopicPartition]) -> None:
-        pausing = list(partitions)
-        if pausing:
-            client.pause([_plain(p) for p in pausing])
-            self._paused.update(pausing)
-
-    def _resume(self, client: Any) -> None:
-        if self._no_intake:
-            return
-        resuming = [p for p in self._paused if self._intake[p].low]
-        if resuming:
-            client.resume([_plain(p) for p in resuming])
-            self._paused.difference_update(resuming)
-
     def _store(self, client: Any) -> None:
         """Hand what is finished to the client, which commits it in its interval."""
         if self._in_group:
-            self._commits.store(client, self._intake)
+            self._commits.store(client, self._pressure.intake)
 
     def _look(self, client: Any) -> None:
         """Once a second, look where the partitions end, for those who watch."""
@@ -342,7 +297,7 @@ class LibrdkafkaConsumer:
         if now < self._looked_at + _LOOK_SECONDS:
             return
         self._looked_at = now
-        for partition in list(self._intake):
+        for partition in list(self._pressure.intake):
             _, end = client.get_watermark_offsets(_plain(partition), cached=True)
             if end >= 0:
                 self._ends[partition] = end
@@ -373,11 +328,10 @@ class LibrdkafkaConsumer:
             client.incremental_assign(positions)
         else:
             client.assign(positions)
-        if self._no_intake:
-            self._pause(client, partitions)
+        self._pressure.apply(client)
 
     def _take_over(self, partitions: Mapping[TopicPartition, Committed | None]) -> None:
-        self._intake.update((p, Intake()) for p in partitions)
+        self._pressure.add(partitions)
         self._tell(self._listener.on_assigned, partitions)
 
     @property
@@ -432,10 +386,9 @@ class LibrdkafkaConsumer:
 
     def _forget(self, partitions: Collection[TopicPartition]) -> None:
         for partition in partitions:
-            self._intake.pop(partition, None)
+            self._pressure.forget(partition)
             self._commits.forget(partition)
             self._ends.pop(partition, None)
-            self._paused.discard(partition)
 
     def _on_error(self, error: KafkaError) -> None:
         self._connection.on_error(error)
@@ -461,7 +414,7 @@ class LibrdkafkaConsumer:
     def _cross_gap(self, message: Message, error: KafkaError) -> None:
         """Go on behind records that the broker no longer has, or end the app."""
         partition = self._partition(message)
-        if partition not in self._intake:
+        if partition not in self._pressure.intake:
             return
         gap = self._starts.gap(self._client, partition, error)
         if isinstance(gap, ClientError):
@@ -484,7 +437,7 @@ class LibrdkafkaConsumer:
         else:
             others = [p for p in client.assignment() if partition != _place(p)]
             client.assign([*client.position(others), there])
-        self._paused.discard(partition)
+        self._pressure.paused.discard(partition)
 
     def _look_for_rewinds(self, committed: Mapping[TopicPartition, Committed]) -> None:
         for partition, (offset, _) in committed.items():
@@ -525,7 +478,7 @@ class LibrdkafkaConsumer:
             added += [
                 confluent_kafka.TopicPartition(topic, number, offset)
                 for number in found[topic].partitions
-                if self._partition_of(topic, number) not in self._intake
+                if self._partition_of(topic, number) not in self._pressure.intake
             ]
         if added or first:
             new = [self._partition_of(p.topic, p.partition) for p in added]

@@ -11,7 +11,8 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel
 
-from fastkafka import FastKafka, ProduceError
+from fastkafka import FastKafka, KafkaEvent, ProduceError, Retry
+from fastkafka.testing import ApacheKafkaBroker
 from tests.clients import committed, in_thread, produce, read, until
 
 pytestmark = pytest.mark.kafka
@@ -138,6 +139,41 @@ async def test_a_value_above_the_topics_limit_is_refused_alone(
     assert results[1].code == "MSG_SIZE_TOO_LARGE"
     records = await in_thread(read, apache_kafka, name, 2)
     assert [r.value() for r in records] == [b"a", b"b"]
+
+
+async def test_one_record_above_the_topics_limit_costs_no_other_of_its_batch(
+    apache_kafka: str, apache_kafka_broker: ApacheKafkaBroker, topic: Callable[..., str]
+) -> None:
+    source = topic(1)
+    target = f"{source}-small"
+    apache_kafka_broker.create_topic(target, 1, config={"max.message.bytes": "20000"})
+    group = f"group-{source}"
+    app = FastKafka(
+        title=group,
+        bootstrap_servers=apache_kafka,
+        retry=Retry(attempts=1),
+        linger_ms=200,
+    )
+
+    @app.consumes(topic=source)
+    async def on_number(number: int) -> None:
+        await to_target(number)
+
+    @app.produces(topic=target)
+    async def to_target(number: int) -> KafkaEvent[bytes]:
+        value = b"%d" % number + b"x" * (30_000 if number == 150 else 200)
+        return KafkaEvent(value, key=b"k%d" % number, headers=[("n", b"%d" % number)])
+
+    await in_thread(produce, apache_kafka, source, [b"%d" % n for n in range(300)])
+    async with app:
+        written = await in_thread(read, apache_kafka, target, 299)
+        await until(lambda: bool(app.snapshot().functions[0].parked))
+    parked = await in_thread(read, apache_kafka, f"{source}-dlt", 1)
+
+    assert [r.value() for r in parked] == [b"150"]
+    assert {r.key() for r in written} == {b"k%d" % n for n in range(300) if n != 150}
+    assert all(r.headers() == [("n", (r.key() or b"k")[1:])] for r in written)
+    assert len(written) == 299, "each exactly once"
 
 
 async def test_latest_is_pinned_and_partitions_without_commits_count_from_there(

@@ -95,6 +95,15 @@ class DeliveryScope:
     def _delivered(
         self, index: int, producer: Producer, error: Any, record: Any
     ) -> None:
+        if error is not None and producer.once_more(
+            error, record, partial(self._settled_for, index, producer)
+        ):
+            return
+        self._settled_for(index, producer, error, record)
+
+    def _settled_for(
+        self, index: int, producer: Producer, error: Any, record: Any
+    ) -> None:
         if error is not None:
             self._failures.append((index, error, record, producer))
         self._acknowledged.append(index)

@@ -328,6 +328,9 @@ class _SharedProducer:
     def explain(self, error: Any, record: Any) -> ProduceError:
         return self._producer.explain(error, record)
 
+    def once_more(self, error: Any, record: Any, delivered: Delivered) -> bool:
+        return self._producer.once_more(error, record, delivered)
+
     def state(self) -> ProducerState:
         return self._producer.state()
 

@@ -233,6 +233,14 @@ class Producer(Protocol):
     def wait_for_room(self) -> None:
         """Block the calling thread, never the event loop's, until there is room."""
 
+    def once_more(self, error: Any, record: Any, delivered: Delivered, /) -> bool:
+        """Send a record again, alone, that may have been refused for its batch-mates.
+
+        Returns:
+            Whether it was sent, and *delivered* will be called; False when it was
+            refused for itself.
+        """
+
     def explain(self, error: Any, record: Any) -> ProduceError:
         """Translate what a `Delivered` callback was given, and count it as refused."""
 

@@ -20,6 +20,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from fastkafka.errors import ProduceError
 from fastkafka.transport.base import Delivered, Headers, ProducerState
+from fastkafka.transport.librdkafka.again import OneByOne, keeping
 from fastkafka.transport.librdkafka.connection import (
     Connection,
     create_topic,
@@ -59,6 +60,7 @@ class LibrdkafkaProducer:
         self._handed_back = threading.Event()
         self._closing = False
         self._refused: Counter[str] = Counter()
+        self._one_by_one = OneByOne(config)
         self._thread: threading.Thread | None = None
 
     async def start(self) -> Collection[str]:
@@ -92,6 +94,8 @@ class LibrdkafkaProducer:
         /,
     ) -> bool:
         """See `Producer`."""
+        if headers:
+            delivered = keeping(headers, delivered)
         if not self._backlog:
             try:
                 if headers is None and not timestamp:
@@ -133,9 +137,12 @@ class LibrdkafkaProducer:
     def state(self) -> ProducerState:
         """See `Producer`."""
         queued = 0 if self._client is None else len(self._client)
-        return ProducerState(
-            self._connection.up, queued + len(self._backlog), dict(self._refused)
-        )
+        queued += len(self._backlog) + len(self._one_by_one)
+        return ProducerState(self._connection.up, queued, dict(self._refused))
+
+    def once_more(self, error: Any, record: Any, delivered: Delivered) -> bool:
+        """See `Producer`."""
+        return not self._closing and self._one_by_one.send(error, record, delivered)
 
     async def room(self) -> None:
         """See `Producer`."""
@@ -175,12 +182,14 @@ class LibrdkafkaProducer:
         while self._backlog and time.monotonic() < deadline:
             time.sleep(0.01)
         left: int = self._client.flush(max(0.0, deadline - time.monotonic()))
+        left += self._one_by_one.flush(max(0.0, deadline - time.monotonic()))
         return left + len(self._backlog)
 
     def _run(self) -> None:
         client = self._client
         while not self._closing:
-            client.poll(POLL_SECONDS)
+            client.poll(TICK_SECONDS if len(self._one_by_one) else POLL_SECONDS)
+            self._one_by_one.poll()
             self._feed(client)
             if len(client) > MANY_RECORDS:
                 self._hand_over(client)
@@ -195,6 +204,7 @@ class LibrdkafkaProducer:
             return
         while not self._handed_back.wait(POLL_SECONDS) and not self._closing:
             client.poll(0)  # the loop may be blocked
+            self._one_by_one.poll()
             self._feed(client)
             self._connection.probe(client, self._topics)
 
@@ -203,6 +213,7 @@ class LibrdkafkaProducer:
             return
         client = self._client
         client.poll(0)
+        self._one_by_one.poll()
         self._feed(client)
         if len(client) or self._backlog:
             self._loop.call_later(TICK_SECONDS, self._tick)

@@ -159,6 +159,10 @@ class MemoryProducer:
             fatal=error.fatal,
         )
 
+    def once_more(self, error: Any, record: Any, delivered: Delivered) -> bool:
+        """See `Producer`; here every record is written by itself."""
+        return False
+
     def state(self) -> ProducerState:
         """See `Producer`."""
         return ProducerState(

@@ -33,6 +33,7 @@ class Mutation:
         line: What stands there, once.
         instead: What stands there in the copy.
         tests: Who must notice.
+        simulated: Random schedules must notice, too.
     """
 
     breaks: str
@@ -40,13 +41,15 @@ class Mutation:
     line: str
     instead: str
     tests: str
+    simulated: bool = False
 
 
 OFFSETS, LANES = "engine/offsets.py", "engine/lanes.py"
+ASSIGNMENT, FAILURE = "engine/assignment.py", "engine/failure.py"
 MEMBER, SUPERVISOR = "engine/consumer.py", "engine/supervisor.py"
 RECOVERY = "engine/recovery.py"
 CONSUMER = "transport/librdkafka/consumer.py"
-INTAKE = "transport/intake.py"
+SIMULATION = "tests/simulation/test_schedules.py"
 
 MUTATIONS = [
     Mutation(
@@ -55,6 +58,7 @@ MUTATIONS = [
         "        lowest = min(self._positions)",
         "        lowest = self._arrived",
         "tests/test_offsets.py tests/test_engine.py -k i1_or_both_or_unfinished",
+        simulated=True,
     ),
     Mutation(
         "I1: one of two functions is enough",
@@ -62,6 +66,7 @@ MUTATIONS = [
         "        lowest = min(self._positions)",
         "        lowest = max(self._positions)",
         "tests/test_offsets.py tests/test_engine.py -k both",
+        simulated=True,
     ),
     Mutation(
         "I1: a gap is jumped over before what came first is done",
@@ -69,6 +74,7 @@ MUTATIONS = [
         "        if start != position:\n            return False",
         "        if start != position:\n            position = start",
         "tests/test_offsets.py",
+        simulated=True,
     ),
     Mutation(
         "I1: committed when handled, not when acknowledged",
@@ -77,6 +83,7 @@ MUTATIONS = [
         "            self._settle(self._opening)",
         "        if True:\n            self._settle(self._opening)",
         "tests/test_engine.py -k i1_nothing",
+        simulated=True,
     ),
     Mutation(
         "I1: a refused output is taken for an acknowledged one",
@@ -84,6 +91,7 @@ MUTATIONS = [
         "        if error is not None:\n            self._failures.append",
         "        if error is None:\n            self._failures.append",
         "tests/test_engine.py",
+        simulated=True,
     ),
     Mutation(
         "I1: a record that failed for good counts as done before the app stops",
@@ -93,6 +101,7 @@ MUTATIONS = [
         "            owner.finished(chunk.handler, at, at + 1)\n"
         "            owner.failed(error)\n            return False\n        attempts",
         "tests/test_engine.py -k i1_a_record",
+        simulated=True,
     ),
     Mutation(
         "I1: a record is done before its dead letter is acknowledged",
@@ -100,6 +109,7 @@ MUTATIONS = [
         "        for _, error, report, refusing in await done:",
         "        for _, error, report, refusing in ():",
         "tests/test_failures.py -k nothing_is_committed",
+        simulated=True,
     ),
     Mutation(
         "I1: a dead letter that cannot be written is given up",
@@ -114,6 +124,7 @@ MUTATIONS = [
         "            self._pool.return_to(\n",
         "            (lambda chunk: owner.finished(handler, before, start))(\n",
         "tests/test_failures.py -k refused",
+        simulated=True,
     ),
     Mutation(
         "what is given back for a retry forgets its attempts",
@@ -128,6 +139,7 @@ MUTATIONS = [
         "            done = outbox.index\n",
         "            done = outbox.index + 1\n",
         "tests/test_engine.py -k i1_a_failing",
+        simulated=True,
     ),
     Mutation(
         "I2: two lanes may handle one key",
@@ -138,6 +150,7 @@ MUTATIONS = [
         "            waiting = None\n"
         "        if waiting is not None:\n            waiting.append(chunk)",
         "tests/test_engine.py tests/test_invariants.py tests/test_order.py -k i2_or_i3",
+        simulated=True,
     ),
     Mutation(
         "I2: every record has a key of its own",
@@ -145,6 +158,7 @@ MUTATIONS = [
         "            own = (run.partition, offset if key is None else key)",
         "            own = (run.partition, offset)",
         "tests/test_order.py -k of_a_key",
+        simulated=True,
     ),
     Mutation(
         "I3: a revoke does not wait",
@@ -152,6 +166,7 @@ MUTATIONS = [
         "            await self._all_idle(revoked, timeout=None)",
         "            await self._all_idle(revoked, timeout=0)",
         "tests/test_invariants.py -k i3_a_revoke",
+        simulated=True,
     ),
     Mutation(
         "I3: a revoke waits for ever",
@@ -162,7 +177,7 @@ MUTATIONS = [
     ),
     Mutation(
         "I3: what ends late is committed",
-        MEMBER,
+        ASSIGNMENT,
         "        if self.offsets.finish(handler, start, end) and self.live:",
         "        if self.offsets.finish(handler, start, end):",
         "tests/test_member.py",
@@ -198,8 +213,8 @@ MUTATIONS = [
     Mutation(
         "I6: the event loop calls the client",
         CONSUMER,
-        "        self._finished[partition] = offset\n",
-        "        self._finished[partition] = offset\n"
+        "        self._commits.finished(partition, offset)\n",
+        "        self._commits.finished(partition, offset)\n"
         "        self._store(self._client)\n",
         "tests/test_invariants.py -k i6",
     ),
@@ -216,6 +231,7 @@ MUTATIONS = [
         "*(m.drain(drained - loop.time()) for m in self.members)",
         "*(m.drain(3600) for m in self.members)",
         "tests/test_invariants.py -k i7_a_stop_has",
+        simulated=True,
     ),
     Mutation(
         "I7: a stop does not wait for the current record",
@@ -276,11 +292,108 @@ MUTATIONS = [
         "        if True:\n            try:",
         "tests/test_librdkafka_producer.py",
     ),
+    # What random schedules notice.
+    Mutation(
+        "I1: what failed for good is finished before it is parked",
+        RECOVERY,
+        "        owner.entered()\n        try:\n            if decision",
+        "        owner.entered()\n"
+        "        owner.finished(chunk.handler, start, record.offset() + 1)\n"
+        "        try:\n            if decision",
+        SIMULATION,
+    ),
+    Mutation(
+        "I3: a revoke does not stop what has not begun",
+        ASSIGNMENT,
+        "        self.stopped.set()\n",
+        "        pass\n",
+        SIMULATION,
+    ),
+    Mutation(
+        "I3: the epoch is ignored",
+        MEMBER,
+        "                assignment.live = False\n",
+        "                pass\n",
+        "tests/test_member.py tests/test_invariants.py -k i3",
+    ),
+    Mutation(
+        "I5: room is never given back",
+        LANES,
+        "                self._pool.waiting -= len(chunk.records)\n",
+        "                continue\n",
+        SIMULATION,
+    ),
+    Mutation(
+        "I5: room is given back before the records are handled",
+        LANES,
+        "            try:\n                if chunk.failure is None:\n",
+        "            chunk.owner.taken(chunk.handler, len(chunk.records), chunk.size)\n"
+        "            try:\n                if chunk.failure is None:\n",
+        SIMULATION,
+    ),
+    Mutation(
+        "I7: what a stop leaves unhandled is committed",
+        LANES,
+        "        while at < len(records) and not owner.stopped.is_set():\n",
+        "        while at < len(records):\n"
+        "            if owner.stopped.is_set():\n"
+        "                end = records[-1].offset() + 1\n"
+        "                return owner.finished(chunk.handler, start, end)\n",
+        SIMULATION,
+    ),
+    Mutation(
+        "D: what finished out of order is not said in the commit",
+        ASSIGNMENT,
+        "        if not self._opened:\n            return",
+        "        return",
+        SIMULATION,
+    ),
+    Mutation(
+        "D: what earlier owners finished is handled again",
+        ASSIGNMENT,
+        "        if self._done_before:\n",
+        "        if False:\n",
+        SIMULATION,
+    ),
+    Mutation(
+        "O: a failing record is retried after the others of its slice",
+        LANES,
+        "                recovered = await self._recovery.recover(\n"
+        "                    chunk, failed, first, outcome.error\n"
+        "                )\n",
+        "                recovered = self._pool.return_to(\n"
+        "                    Chunk(owner, chunk.handler, chunk.key, failed[:1],\n"
+        "                          (first,), 0, outcome.error)\n"
+        "                ) or 1\n",
+        SIMULATION,
+    ),
+    Mutation(
+        "the attempts of all partitions are counted together",
+        RECOVERY,
+        "        attempt, over = chunk.attempt, 0\n",
+        "        attempt = Recovery.all = getattr(Recovery, 'all', 0) + 1\n"
+        "        over = 0\n",
+        SIMULATION,
+    ),
+    Mutation(
+        "a record gets one attempt too many",
+        FAILURE,
+        "            and attempt < self.retry.attempts",
+        "            and attempt <= self.retry.attempts",
+        SIMULATION,
+    ),
+    Mutation(
+        "what no retry cures is retried",
+        FAILURE,
+        "            not hopeless\n            and ",
+        "            ",
+        "tests/test_failures.py -k decision",
+    ),
 ]
 
 
 def caught(mutation: Mutation) -> bool | None:
-    """Return whether a test noticed; None if the line is not there any more."""
+    """Return whether the tests noticed; None if the line is not there any more."""
     original = (PACKAGE / mutation.file).read_text()
     if original.count(mutation.line) != 1:
         return None
@@ -289,23 +402,29 @@ def caught(mutation: Mutation) -> bool | None:
         shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
         changed = original.replace(mutation.line, mutation.instead)
         (copy / mutation.file).write_text(changed)
-        words = mutation.tests.replace("_or_", " or ").split(" -k ")
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p"]
-        command += ["no:cacheprovider", "--timeout", "45", *words[0].split()]
-        if len(words) > 1:
-            command += ["-k", words[1]]
-        try:
-            ran = subprocess.run(
-                command,
-                cwd=ROOT,
-                env=os.environ | {"PYTHONPATH": folder},
-                capture_output=True,
-                timeout=MOST_SECONDS,
-            )
-        except subprocess.TimeoutExpired:
-            return True
+        tests = [mutation.tests, *([SIMULATION] if mutation.simulated else [])]
+        return all(_fails(each, folder, mutation.breaks) for each in tests)
+
+
+def _fails(tests: str, folder: str, breaks: str) -> bool:
+    """Return whether tests fail with the package in a folder."""
+    words = tests.replace("_or_", " or ").split(" -k ")
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p"]
+    command += ["no:cacheprovider", "--timeout", "45", *words[0].split()]
+    if len(words) > 1:
+        command += ["-k", words[1]]
+    try:
+        ran = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": folder, "MUTATION": breaks},
+            capture_output=True,
+            timeout=MOST_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return True
     if ran.returncode not in (0, 1):
-        sys.exit(f"{mutation.breaks}: pytest could not run\n{ran.stdout.decode()}")
+        sys.exit(f"{breaks}: pytest could not run\n{ran.stdout.decode()}")
     return ran.returncode == 1
 
 

@@ -1,0 +1,82 @@
+"""What the simulation has found, made small: each schedule here broke something."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.schedules import Action, Input, Schedule
+from tests.simulation.test_schedules import check
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="what a batch produces is counted for its first record, so a refused output "
+    "of any other one fails the first, and its own input is committed",
+)
+def test_a_refused_output_of_a_batch_loses_none_of_its_records() -> None:
+    refused = Input(0, None, ("refused",), "output")
+    check(Schedule(batch=2, inputs=(refused, refused)))
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="the failure policy looks at the `BatchError`, not at its cause",
+)
+@pytest.mark.parametrize(
+    ("record", "attempts"),
+    [
+        (Input(0, None, ("later", "later", "later")), 3),
+        (Input(0, None, ("stop the app", "stop the app")), 2),
+    ],
+    ids=["RetryLater", "StopConsuming"],
+)
+def test_a_batch_error_is_decided_by_its_cause(record: Input, attempts: int) -> None:
+    check(
+        Schedule(
+            batch=2,
+            batch_failure="index",
+            attempts=attempts,
+            delay=0.0,
+            inputs=(record,),
+        )
+    )
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="a wait that ends in the moment of the stop does not see the stop: the "
+    "record is handled again while its partition goes to another member",
+)
+def test_a_retry_that_is_due_when_its_partition_is_revoked_is_left() -> None:
+    inputs = (Input(0, None, ("raise", "slow")),)
+    for steps in range(1, 40):
+        check(
+            Schedule(
+                delay=0.0, inputs=inputs, actions=(Action("rebalance", steps=steps),)
+            )
+        )
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="the note that is committed when a partition is given up forgets what "
+    "earlier owners finished, as far as it has not been read again",
+)
+def test_what_is_done_is_remembered_by_an_owner_that_did_not_get_to_it() -> None:
+    inputs = Input(0, None, ("hang",)), Input(0, None), Input(0, None)
+    for steps in range(30):
+        ledger = check(
+            Schedule(
+                order="none",
+                poll_records=1,
+                shutdown_timeout=4.0,
+                inputs=inputs,
+                actions=(
+                    Action("stop", seconds=1.1),
+                    Action("start", seconds=7.0),
+                    Action("rebalance", steps=steps),
+                ),
+            )
+        )
+        calls = [len(ledger.calls["main", (0, offset)]) for offset in (0, 1, 2)]
+        assert calls == [2, 1, 1]

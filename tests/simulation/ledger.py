@@ -173,7 +173,6 @@ class Ledger:
             if (holding := self._holdings.pop((worker, partition), None)) is not None:
                 holding.stopped = True
                 self.deaths[partition] += 1
-                self._forget_what_is_known(holding)
 
     def died(self, worker: str) -> None:
         """A worker is gone with all that it was doing."""
@@ -190,7 +189,6 @@ class Ledger:
             if holding is None:
                 continue
             holding.stopped = True
-            self._forget_what_is_known(holding)
             if self.commits_may_fail or not holding.in_time:
                 self.deaths[partition] += 1
                 continue
@@ -208,14 +206,6 @@ class Ledger:
                 ),
                 f"I3: {worker} gave {partition} up and did not commit {lowest}",
             )
-
-    def _forget_what_is_known(self, holding: Holding) -> None:
-        """Let be what `test_found.py` expects: it is forgotten when it did not come."""
-        self._survived -= {
-            place
-            for place in self._survived
-            if place[0] == holding.partition and place[1] not in holding.came
-        }
 
     def commit(
         self, worker: str, owned: Collection[TopicPartition], offsets: Mapping[int, int]

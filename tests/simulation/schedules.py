@@ -191,7 +191,7 @@ def schedules(order: Order, *, batches: bool = False) -> st.SearchStrategy[Sched
         inputs=st.lists(_INPUTS, min_size=1, max_size=14).map(tuple),
         actions=st.lists(_ACTIONS, max_size=7).map(tuple),
     )
-    return drawn.map(_possible).map(_without_what_is_known)
+    return drawn.map(_possible)
 
 
 def _possible(schedule: Schedule) -> Schedule:
@@ -216,25 +216,6 @@ def _possible(schedule: Schedule) -> Schedule:
         inputs=tuple(inputs),
         actions=tuple(actions),
         faults=tuple(faults),
-    )
-
-
-def _without_what_is_known(schedule: Schedule) -> Schedule:
-    """Leave out what `test_found.py` expects to fail, so that more is found."""
-    instead: dict[Does, Does] = {}
-    if schedule.batch:
-        instead["refused"] = "large"
-    if schedule.batch and schedule.batch_failure == "index":
-        instead |= dict.fromkeys((*FAILS_FOR_GOOD, *OTHERS), "raise")
-    return replace(
-        schedule,
-        delay=schedule.delay or 0.05,
-        inputs=tuple(
-            replace(one, does=tuple(instead.get(does, does) for does in one.does))
-            for one in schedule.inputs
-        ),
-        faults=_known_to_work(schedule, schedule.faults),
-        actions=_known_to_work(schedule, schedule.actions),
     )
 
 

@@ -8,20 +8,11 @@ from tests.simulation.schedules import Action, Input, Schedule
 from tests.simulation.test_schedules import check
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="what a batch produces is counted for its first record, so a refused output "
-    "of any other one fails the first, and its own input is committed",
-)
 def test_a_refused_output_of_a_batch_loses_none_of_its_records() -> None:
     refused = Input(0, None, ("refused",), "output")
     check(Schedule(batch=2, inputs=(refused, refused)))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the failure policy looks at the `BatchError`, not at its cause",
-)
 @pytest.mark.parametrize(
     ("record", "attempts"),
     [
@@ -42,11 +33,6 @@ def test_a_batch_error_is_decided_by_its_cause(record: Input, attempts: int) -> 
     )
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a wait that ends in the moment of the stop does not see the stop: the "
-    "record is handled again while its partition goes to another member",
-)
 def test_a_retry_that_is_due_when_its_partition_is_revoked_is_left() -> None:
     inputs = (Input(0, None, ("raise", "slow")),)
     for steps in range(1, 40):
@@ -57,11 +43,6 @@ def test_a_retry_that_is_due_when_its_partition_is_revoked_is_left() -> None:
         )
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the note that is committed when a partition is given up forgets what "
-    "earlier owners finished, as far as it has not been read again",
-)
 def test_what_is_done_is_remembered_by_an_owner_that_did_not_get_to_it() -> None:
     inputs = Input(0, None, ("hang",)), Input(0, None), Input(0, None)
     for steps in range(30):

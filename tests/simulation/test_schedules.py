@@ -56,7 +56,6 @@ FIXED = Schedule(
     workers=2,
     before=3,
     poll_records=2,
-    attempts=1,  # a retry during a revoke is in `test_found.py`
     inputs=(
         Input(0, 0, ("output",)),
         Input(0, 1, ("raise", "slow")),

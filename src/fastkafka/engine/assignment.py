@@ -139,7 +139,7 @@ class Assignment:
         """
         if not self._opened:
             return
-        text = self._care.note(self.offsets.finished_above(), opened=opened).text
+        text = self._care.note(self._finished_above(), opened=opened).text
         if text != self._note:
             self._note = text
             self._member.consumer.note(self.partition, text)
@@ -231,6 +231,16 @@ class Assignment:
         for handler, pool in enumerate(self._pools):
             pool.put(self, handler, run, start)
 
+    def _finished_above(self) -> Sequence[Stretch]:
+        """Return what is done above the offset: by us, and before us, not yet read."""
+        arrived = self.offsets.arrived
+        before = [
+            (max(start, arrived), end)
+            for start, end in self._done_before
+            if end > arrived
+        ]
+        return [*self.offsets.finished_above(), *before]
+
     def _let_in_what_is_not_done(self, run: Run) -> None:
         for piece, done in _split(run, self._done_before):
             first, end = piece.records[0].offset(), piece.records[-1].offset() + 1
@@ -310,8 +320,7 @@ class Assignment:
         the mark, a process that dies now is not counted, and nothing else is lost.
         """
         self._opened = True
-        finished = self._done_before or self.offsets.finished_above()
-        text = self._note = self._care.note(finished, opened=True).text
+        text = self._note = self._care.note(self._finished_above(), opened=True).text
         try:
             async with asyncio.timeout(MARK_SECONDS):
                 while True:

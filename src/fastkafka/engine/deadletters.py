@@ -8,6 +8,7 @@ until then its partition (or key) waits.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import struct
 import traceback
@@ -191,11 +192,9 @@ class DeadLetters:
 
 async def paused(seconds: float, stop: asyncio.Event) -> bool:
     """Wait; return whether *stop* was not set meanwhile."""
-    try:
+    with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return True
-    return False
+    return not stop.is_set()  # the two may come at once
 
 
 def _name(error: BaseException) -> bytes:

@@ -7,6 +7,7 @@ from enum import Enum
 
 from fastkafka import codecs
 from fastkafka.errors import (
+    BatchError,
     CrashError,
     DecodingError,
     HandlerError,
@@ -107,6 +108,8 @@ def handler_error(record: Record, cause: BaseException, *, who: str) -> RecordEr
         cause: What was raised.
         who: The function, as a message calls it.
     """
+    if isinstance(cause, BatchError) and cause.__cause__ is not None:
+        cause = cause.__cause__  # it says which record; the error itself is behind it
     if isinstance(cause, codecs.Unfit):  # a key or a header, read for the call
         return decoding_error(record, cause)
     error = HandlerError(

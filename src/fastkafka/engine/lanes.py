@@ -438,7 +438,10 @@ class Lane:
         for index, error, report, producer in refused:
             # What a handler that raised had sent before is no news.
             if index < len(records):
-                causes.setdefault(index, producer.explain(error, report))
+                refusal = producer.explain(error, report)
+                # Nobody knows which record of a batch an output belongs to.
+                whose = range(len(records)) if self._route.plan.batch else (index,)
+                causes.update((i, refusal) for i in whose if i not in causes)
         start = starts[0] if starts else 0
         for index in sorted(causes):
             if len(starts) == 1:

@@ -167,6 +167,8 @@ class FastKafka(Router):
         self._settings = cast("Mapping[str, object]", settings)
         self._transport = transport
         self._retry_at_once = False  # both for the Tester
+        self.worker: int | None = None
+        """Which worker of `fastkafka run` this is, from 0; None if there is one."""
         self._given_up: Callable[[RecordError], None] = lambda error: None
         self._listeners: list[Listener] = []
         self._tasks: list[BackgroundTask] = []
@@ -494,6 +496,7 @@ class FastKafka(Router):
             self._on_failure,
             self._timeout,
             self._retry_at_once,
+            self.worker,
         )
 
     async def _producer_at(self, servers: str | None, *, caller: str) -> Producer:

@@ -101,7 +101,8 @@ class _Consumer(TypedDict, total=False):
     group_id: Annotated[str | None, Setting(None,
         "The consumer group; `None` reads every partition and commits nothing.")]
     group_instance_id: Annotated[str | None, Setting(
-        "group.instance.id", "Static membership: one id for each member.")]
+        "group.instance.id", "Static membership (KIP-345): the name of this process; "
+        "each of several workers and clients adds its number.")]
     group_protocol: Annotated[Literal["classic", "consumer"], Setting(
         "group.protocol", "`'consumer'` lets brokers assign partitions (KIP-848).")]
     client_rack: Annotated[str | None, Setting(

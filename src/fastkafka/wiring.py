@@ -5,6 +5,7 @@ Functions whose clients would be configured alike share one.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -40,6 +41,7 @@ class Defaults:
         on_failure: What follows when that is used up.
         timeout: Seconds that one call of an async function may take, or None.
         retry_at_once: Retries do not wait, for tests.
+        worker: The number of this worker among several, from 0.
     """
 
     settings: Mapping[str, object]
@@ -50,6 +52,7 @@ class Defaults:
     on_failure: OnFailure
     timeout: float | None
     retry_at_once: bool
+    worker: int | None = None
 
     def consumer_groups(
         self, routes: Sequence[ConsumerRoute], servers_of: ServersOf
@@ -70,7 +73,7 @@ class Defaults:
             sharing.setdefault(key, []).append(self._handler(route))
         for handlers in sharing.values():
             _check_starts(handlers)
-        return [
+        groups = [
             ConsumerGroup(
                 handlers=handlers,
                 config=(own := dict(config)),
@@ -79,6 +82,26 @@ class Defaults:
             )
             for config, handlers in sharing.items()
         ]
+        self._tell_members_apart(groups)
+        return groups
+
+    def _tell_members_apart(self, groups: Sequence[ConsumerGroup]) -> None:
+        """Give each static member an id of its own: each worker, and each client.
+
+        Two members of one id would throw each other out of the group, for ever.
+        """
+        seen: Counter[tuple[Any, Any]] = Counter()
+        for group in groups:
+            config = group.config
+            name = config.get("group.instance.id")
+            if name is None:
+                continue
+            if self.worker is not None:
+                config["group.instance.id"] = f"{name}-{self.worker}"
+            alike = config["bootstrap.servers"], config.get("group.id")
+            seen[alike] += 1
+            if seen[alike] > 1:
+                config["group.instance.id"] += f"-{seen[alike]}"
 
     def producer_groups(
         self, functions: Sequence[ProducingFunction], servers_of: ServersOf

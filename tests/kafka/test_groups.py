@@ -141,6 +141,31 @@ async def test_a_value_above_the_topics_limit_is_refused_alone(
     assert [r.value() for r in records] == [b"a", b"b"]
 
 
+async def test_two_clients_of_a_static_member_do_not_throw_each_other_out(
+    apache_kafka: str, topic: Callable[..., str]
+) -> None:
+    one, other = topic(1), topic(1)
+    app = FastKafka(
+        title=f"group-{one}", bootstrap_servers=apache_kafka, group_instance_id="shop"
+    )
+    handled: list[str] = []
+
+    @app.consumes(topic=one)
+    async def on_one(number: int) -> None:
+        handled.append("one")
+
+    @app.consumes(topic=other, max_poll_interval_ms=600_000)
+    async def on_other(number: int) -> None:
+        handled.append("other")
+
+    await in_thread(produce, apache_kafka, one, [b"1"])
+    await in_thread(produce, apache_kafka, other, [b"1"])
+    async with app:
+        await until(lambda: len(handled) == 2)
+
+    assert sorted(handled) == ["one", "other"]
+
+
 async def test_one_record_above_the_topics_limit_costs_no_other_of_its_batch(
     apache_kafka: str, apache_kafka_broker: ApacheKafkaBroker, topic: Callable[..., str]
 ) -> None:

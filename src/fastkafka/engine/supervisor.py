@@ -44,7 +44,7 @@ class ConsumerGroup:
     """Functions that share one client: same cluster, same group, same settings."""
 
     handlers: Sequence[Handler]
-    config: Mapping[str, Any]
+    config: dict[str, Any]
     dead_letters: Mapping[str, Any]
     """The configuration of the producer of its dead letters."""
 

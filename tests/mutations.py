@@ -356,6 +356,41 @@ MUTATIONS = [
         SIMULATION,
     ),
     Mutation(
+        "D: what a batch produced is blamed on its first record",
+        LANES,
+        "range(len(records)) if self._route.plan.batch else (index,)",
+        "(index,)",
+        "tests/simulation/test_found.py",
+    ),
+    Mutation(
+        "D: a step is taken before it is said",
+        "engine/assignment.py",
+        "            care.trying = first, end\n            await self._mark(first)",
+        "            care.trying = first, end",
+        "tests/test_care.py -k kills",
+    ),
+    Mutation(
+        "D: nothing is said before the first record",
+        "engine/assignment.py",
+        "        await self._mark(max(first, self.offsets.arrived))",
+        "        pass",
+        "tests/test_care.py -k kills",
+    ),
+    Mutation(
+        "D: a record that kills is tried for ever",
+        "engine/care.py",
+        "        return offset == self._alone and self.deaths >= self._most",
+        "        return False",
+        "tests/test_care.py -k kills",
+    ),
+    Mutation(
+        "D: a clean stop counts as a death",
+        ASSIGNMENT,
+        "        text = self._care.note(self._finished_above(), opened=opened).text",
+        "        text = self._care.note(self._finished_above(), opened=True).text",
+        "tests/test_care.py -k clean_stop",
+    ),
+    Mutation(
         "O: a failing record is retried after the others of its slice",
         LANES,
         "                recovered = await self._recovery.recover(\n"

@@ -190,8 +190,6 @@ class GroupMember:
 
     async def close(self, timeout: float) -> None:
         """Commit and leave the group; see `Consumer.stop`."""
-        for assignment in self.assignments:
-            assignment.note(opened=False)
         await self.consumer.stop(timeout)
         if self._ticker is not None:
             self._ticker.cancel()

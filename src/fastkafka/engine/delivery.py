@@ -95,19 +95,23 @@ class DeliveryScope:
     def _delivered(
         self, index: int, producer: Producer, error: Any, record: Any
     ) -> None:
-        if error is not None and producer.once_more(
-            error, record, partial(self._settled_for, index, producer)
-        ):
-            return
-        self._settled_for(index, producer, error, record)
-
-    def _settled_for(
-        self, index: int, producer: Producer, error: Any, record: Any
-    ) -> None:
         if error is not None:
+            again = partial(self._delivered_at_last, index, producer)
+            if producer.once_more(error, record, again):
+                return
             self._failures.append((index, error, record, producer))
         self._acknowledged.append(index)
         # Both sides set first and look afterwards, so one of them sees the end.
+        if self.closed and len(self._acknowledged) == len(self._sent):
+            call_soon(self._loop, partial(self._settle, self._opening))
+
+    def _delivered_at_last(
+        self, index: int, producer: Producer, error: Any, record: Any
+    ) -> None:
+        """The same for a record that was sent once more."""
+        if error is not None:
+            self._failures.append((index, error, record, producer))
+        self._acknowledged.append(index)
         if self.closed and len(self._acknowledged) == len(self._sent):
             call_soon(self._loop, partial(self._settle, self._opening))
 

@@ -108,6 +108,8 @@ class DeadLetters:
         """Dead-letter topics that cannot be written now, and why."""
         self._group = group
         self._producer = producer
+        self._partitions: dict[str, int] = {}
+        self._in_turn = asyncio.Lock()
 
     async def park(
         self, record: Record, error: RecordError, attempts: int, stop: asyncio.Event
@@ -143,13 +145,13 @@ class DeadLetters:
             except FastKafkaError as unavailable:
                 problem = unavailable
             else:
-                if waiting:
-                    self.blocked.pop(topic, None)
+                if waiting and self.blocked.pop(topic, None) is not None:
                     logger.warning("Dead letters of '%s' are written again.", topic)
                 return True
+            waiting, said = True, topic in self.blocked
             self.blocked[topic] = str(problem)
-            if not waiting:
-                waiting = True
+            self._partitions.pop(topic, None)  # it may be another topic by now
+            if not said:
                 logger.error(
                     "%s[%d]@%d cannot be parked in '%s' and waits, and with it what "
                     "must follow it: %s",
@@ -162,11 +164,6 @@ class DeadLetters:
         return False
 
     async def _write(self, topic: str, record: Record, headers: RawHeaders) -> None:
-        producer = await self._producer()
-        partitions = await producer.partitions(topic)
-        if partitions is None:
-            partitions = await producer.create_topic(topic, like=record.topic())
-        same = record.partition()
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Sequence[Failure]] = loop.create_future()
 
@@ -174,24 +171,41 @@ class DeadLetters:
             if not done.done():
                 done.set_result(failures)
 
-        scope = DeliveryScope(loop).open(settled)
-        delivered = scope.expect(0, producer)
-        producer.send(
-            topic,
-            record.value(),
-            record.key(),
-            headers,
-            same if same < partitions else -1,
-            0,
-            delivered,
-        )
-        scope.close()
+        async with self._in_turn:  # they keep the order of their records
+            producer, partitions = await self._target(topic, record.topic())
+            same = record.partition()
+            scope = DeliveryScope(loop).open(settled)
+            delivered = scope.expect(0, producer)
+            producer.send(
+                topic,
+                record.value(),
+                record.key(),
+                headers,
+                same if same < partitions else -1,
+                0,
+                delivered,
+            )
+            scope.close()
         for _, error, report, refusing in await done:
             raise refusing.explain(error, report)
+
+    async def _target(self, topic: str, source: str) -> tuple[Producer, int]:
+        """Return what writes to a topic, and how many partitions that has."""
+        producer = await self._producer()
+        partitions = self._partitions.get(topic)
+        if partitions is None:
+            partitions = await producer.partitions(topic)
+            if partitions is None:
+                partitions = await producer.create_topic(topic, like=source)
+            self._partitions[topic] = partitions
+        return producer, partitions
 
 
 async def paused(seconds: float, stop: asyncio.Event) -> bool:
     """Wait; return whether *stop* was not set meanwhile."""
+    if seconds <= 0:
+        await asyncio.sleep(0)
+        return not stop.is_set()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), seconds)
     return not stop.is_set()  # the two may come at once

@@ -198,9 +198,9 @@ class Pool:
         for lane in self._lanes:
             lane.cut()
 
-    def cancel(self) -> list[asyncio.Task[None]]:
+    def cancel(self) -> list[asyncio.Future[None]]:
         """Cancel every lane, and with it the handler that it runs; return the tasks."""
-        tasks = [lane.task for lane in self._lanes]
+        tasks = [task for lane in self._lanes for task in lane.tasks()]
         for task in tasks:
             task.cancel()
         return tasks
@@ -303,6 +303,10 @@ class Lane:
             f"{self}: {doing}, {len(chunk.records)} records from offset {at}, "
             f"record {self._outbox.index} of the slice"
         )
+
+    def tasks(self) -> list[asyncio.Future[None]]:
+        """Its own task, and those that write its dead letters."""
+        return [self.task, *self._recovery.parking]
 
     def wake(self) -> None:
         """There is something to do."""

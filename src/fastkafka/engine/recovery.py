@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import random
@@ -14,6 +15,7 @@ from fastkafka.errors import DecodingError, RecordError, Verdict
 from fastkafka.messages import Record
 from fastkafka.observe.counters import FunctionCounters, error_name
 from fastkafka.observe.events import Event, Tell
+from fastkafka.policies import SUFFIX
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +24,9 @@ Work = Callable[[Chunk, Sequence[Record], Sequence[int], int], Awaitable[Outcome
 
 _MOST_ATTEMPTS = 2**31
 """An attempt after which nothing is retried."""
+
+MOST_PARKING = 64
+"""Dead letters of one lane that are being written at once."""
 
 _THEN = {
     Action.DEAD_LETTER: "it goes to the dead-letter topic",
@@ -33,7 +38,8 @@ _THEN = {
 class Recovery:
     """Deals with the records of one lane that failed.
 
-    The lane waits meanwhile, and with it what shares its key; nothing else does.
+    The lane waits for retries, and with it what shares its key; nothing else does. It
+    does not wait for dead letters, unless they cannot be written.
 
     Args:
         policy: Decides.
@@ -57,6 +63,8 @@ class Recovery:
         self._counters = counters
         self._tell = tell
         self._function = function
+        self.parking: set[asyncio.Future[None]] = set()
+        """Dead letters that are being written."""
         self._policy = policy
         self._dead_letters = dead_letters
         self._work = work
@@ -145,23 +153,16 @@ class Recovery:
             return False
         attempts = 0 if isinstance(error, DecodingError) else attempt
         self._log(error, record, attempts, decision)
+        if decision.action is Action.DEAD_LETTER:
+            return await self._begin_to_park(chunk, record, start, error, attempts)
         owner.entered()
         try:
-            if decision.action is Action.DEAD_LETTER:
-                parked = await self._dead_letters.park(
-                    record, error, attempts, owner.stopped
-                )
-                if not parked:
-                    return False
-                self._counters.parked[error_name(error)] += 1
-                self._event("parked", error, record, attempts)
-            elif decision.action is Action.ASK:
+            if decision.action is Action.ASK:
                 answer = self._policy.hook(record, error)
                 if inspect.isawaitable(answer):
                     await answer
-            if decision.action is not Action.DEAD_LETTER:
-                self._counters.skipped += 1
-                self._event("skipped", error, record, attempts)
+            self._counters.skipped += 1
+            self._event("skipped", error, record, attempts)
             owner.finished(chunk.handler, start, record.offset() + 1)
             owner.given_up(error)
         except Exception as broken:  # noqa: BLE001 - the hook's, whatever it is
@@ -171,6 +172,51 @@ class Recovery:
         finally:
             owner.left()
         return True
+
+    async def _begin_to_park(
+        self,
+        chunk: Chunk,
+        record: Record,
+        start: int,
+        error: RecordError,
+        attempts: int,
+    ) -> bool:
+        """Write a dead letter while the lane goes on; return whether it may.
+
+        It goes on while dead letters can be written. Its own record counts as done
+        only when its dead letter is acknowledged.
+        """
+        parking = asyncio.ensure_future(
+            self._park(chunk, record, start, error, attempts)
+        )
+        self.parking.add(parking)
+        parking.add_done_callback(self.parking.discard)
+        await asyncio.sleep(0)  # it is sent in its turn
+        blocked, topic = self._dead_letters.blocked, record.topic() + SUFFIX
+        while len(self.parking) >= MOST_PARKING or (self.parking and topic in blocked):
+            await asyncio.wait(self.parking, return_when=asyncio.FIRST_COMPLETED)
+        return not chunk.owner.stopped.is_set()
+
+    async def _park(
+        self,
+        chunk: Chunk,
+        record: Record,
+        start: int,
+        error: RecordError,
+        attempts: int,
+    ) -> None:
+        owner = chunk.owner
+        owner.entered()
+        try:
+            if await self._dead_letters.park(record, error, attempts, owner.stopped):
+                self._counters.parked[error_name(error)] += 1
+                self._event("parked", error, record, attempts)
+                owner.finished(chunk.handler, start, record.offset() + 1)
+                owner.given_up(error)
+        except Exception as broken:  # noqa: BLE001 - else the record would be forgotten
+            owner.failed(handler_error(record, broken, who="The dead letter"))
+        finally:
+            owner.left()
 
     def _event(
         self, kind: str, error: RecordError, record: Record, attempt: int

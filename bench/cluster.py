@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import itertools
+import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -15,14 +16,20 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from bench.child import KEYS
+from fastkafka.errors import FastKafkaError
 from fastkafka.testing import ApacheKafkaBroker, EmbeddedBroker
+from fastkafka.testing.installation import KAFKA_VERSION
 
 PARTITIONS = 8
-KEYS = 997
 EMBEDDED_MOST = 300_000
 """Records that fit: the embedded broker keeps 5 MiB of a partition."""
 
+VALUE = b'{"sepal_length":5.1,"sepal_width":3.5,"petal_length":1.4,"petal_width":%d}'
+"""A record's value; its number is the last of its fields."""
+
 _SECONDS = 30.0
+_FLUSH_SECONDS = 120.0
 _ANSWER_SECONDS = 5.0
 
 _EMBEDDED_CONSUMER = {
@@ -33,6 +40,17 @@ _EMBEDDED_CONSUMER = {
 
 class BenchError(Exception):
     """The bench cannot go on."""
+
+
+FAILURES = (
+    BenchError,
+    FastKafkaError,
+    KafkaException,
+    OSError,
+    ValueError,  # a result that is none
+    subprocess.SubprocessError,
+)
+"""What ends one measurement and not the whole run."""
 
 
 @dataclass
@@ -51,17 +69,22 @@ class Cluster:
     _create: Callable[[str, int], None]
     _topics: list[str] = field(default_factory=list)
     _groups: list[str] = field(default_factory=list)
+    _partitions: dict[str, int] = field(default_factory=dict)
 
     @property
     def consumer_settings(self) -> dict[str, object]:
         """What a consumer has to set for a fair run on this broker."""
         return _EMBEDDED_CONSUMER if self.embedded else {}
 
-    def create_topic(self, name: str) -> str:
+    def create_topic(self, name: str, partitions: int = PARTITIONS) -> str:
         """Create a topic whose name begins with *name*; return its name."""
-        topic = f"bench-{name}-{uuid.uuid4().hex[:8]}"
-        self._create(topic, PARTITIONS)
+        return self.create(f"bench-{name}-{uuid.uuid4().hex[:8]}", partitions)
+
+    def create(self, topic: str, partitions: int) -> str:
+        """Create a topic of exactly that name."""
+        self._create(topic, partitions)
         self._topics.append(topic)
+        self._partitions[topic] = partitions
         return topic
 
     def create_group(self) -> str:
@@ -70,45 +93,56 @@ class Cluster:
         self._groups.append(group)
         return group
 
-    def fill(self, topic: str, records: int) -> None:
+    def fill(
+        self,
+        topics: str | Sequence[str],
+        records: int,
+        *,
+        keys: int = KEYS,
+        partition: Callable[[int], int] | None = None,
+    ) -> None:
         """Write records of about 82 bytes, numbered from 0, and see that they stay.
+
+        Args:
+            topics: Where; several get records in turn.
+            records: How many in all.
+            keys: A record's key is its number modulo this.
+            partition: A record's partition by its number; by its key without.
 
         Raises:
             BenchError: The broker did not keep them all.
         """
+        topics = [topics] if isinstance(topics, str) else topics
+        where = itertools.cycle(topics)
         producer = Producer(
             {
                 "bootstrap.servers": self.bootstrap,
                 "partitioner": "murmur2_random",
+                "enable.idempotence": True,  # or a retry could change the order
                 "linger.ms": 20,
+                "queue.buffering.max.messages": 500_000,
+                "log_level": 3,  # not that the coordinator is still being made
             }
         )
         for number in range(records):
-            value = json.dumps(
-                {
-                    "sepal_length": 5.1,
-                    "sepal_width": 3.5,
-                    "petal_length": 1.4,
-                    "petal_width": number,
-                },
-                separators=(",", ":"),
-            ).encode()
+            topic, value, key = next(where), VALUE % number, b"%d" % (number % keys)
+            at = -1 if partition is None else partition(number)
             while True:
                 try:
-                    producer.produce(topic, value, str(number % KEYS).encode())
+                    producer.produce(topic, value, key, at)
                 except BufferError:
                     producer.poll(0.1)
                 else:
                     break
-        if producer.flush(_SECONDS):
+        if producer.flush(_FLUSH_SECONDS):
             raise BenchError(
                 f"The broker at {self.bootstrap} did not acknowledge {records:,} "
-                f"records in {_SECONDS:.0f} s."
+                f"records in {_FLUSH_SECONDS:.0f} s."
             )
-        first, end = self._offsets(topic)
-        if end - first != records:
+        kept = sum(end - first for first, end in map(self._offsets, topics))
+        if kept != records:
             raise BenchError(
-                f"The broker kept {end - first:,} of {records:,} records. The embedded "
+                f"The broker kept {kept:,} of {records:,} records. The embedded "
                 "broker keeps 5 MiB of a partition: use fewer `--records`."
             )
 
@@ -118,7 +152,9 @@ class Cluster:
 
     def committed(self, topic: str, group: str) -> int:
         """Return how many records of a topic a group has committed."""
-        partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        partitions = [
+            TopicPartition(topic, number) for number in range(self._partitions[topic])
+        ]
         with _asking(self.bootstrap, group) as client:
             found = client.committed(partitions, timeout=_SECONDS)
         return sum(partition.offset for partition in found if partition.offset > 0)
@@ -127,7 +163,7 @@ class Cluster:
         """Return the first and the next offset of a topic, summed over partitions."""
         first = end = 0
         with _asking(self.bootstrap) as client:
-            for number in range(PARTITIONS):
+            for number in range(self._partitions[topic]):
                 partition = TopicPartition(topic, number)
                 low, high = client.get_watermark_offsets(partition, _SECONDS)
                 first, end = first + low, end + high
@@ -146,16 +182,27 @@ class Cluster:
 
 
 @contextmanager
-def open_cluster(bootstrap: str | None, *, apache: bool) -> Iterator[Cluster]:
+def open_cluster(
+    bootstrap: str | None, *, apache: bool, rebalance_delay: float = 0
+) -> Iterator[Cluster]:
     """Start a broker, or use the one at *bootstrap*.
+
+    Args:
+        bootstrap: Its address; None starts an embedded broker.
+        apache: Start an Apache Kafka instead.
+        rebalance_delay: Seconds that this one lets a new group wait for members.
 
     Raises:
         BenchError: No broker answers there, or it creates no topics.
     """
     with ExitStack() as stack:
         if apache:
-            address = stack.enter_context(ApacheKafkaBroker())
-            yield Cluster("Apache Kafka", address, False, _creator(address))
+            delay = {
+                "group.initial.rebalance.delay.ms": str(int(rebalance_delay * 1e3))
+            }
+            address = stack.enter_context(ApacheKafkaBroker(properties=delay))
+            name = f"Apache Kafka {KAFKA_VERSION}"
+            yield Cluster(name, address, False, _creator(address))
         elif bootstrap is None:
             broker = EmbeddedBroker()
             address = stack.enter_context(broker)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -73,6 +74,75 @@ def consume_and_produce(job: child.Job) -> child.Tally:
     return tally
 
 
+def slow(job: child.Job) -> child.Tally:
+    """Wait with every record: a task and a queue for each share of the keys.
+
+    It keeps the order of each key and bounds what waits; its commits are the client's
+    automatic ones, so what is in flight at a crash is lost.
+    """
+    tally = child.Tally(job.records, complete=lambda: tally.stop())
+    order = child.OrderCheck(job.options["keys"])
+    decode: Callable[[Any], Iris] = TypeAdapter(Iris).validator.validate_json
+    seconds, lanes = job.options["seconds"], job.options["concurrency"]
+
+    async def work(queue: asyncio.Queue[Any]) -> None:
+        while True:
+            iris = decode((await queue.get()).value())
+            order.begin(iris.petal_width)
+            await asyncio.sleep(seconds)
+            order.end(iris.petal_width)
+            tally.saw(iris.petal_width)
+
+    async def run() -> None:
+        queues: list[asyncio.Queue[Any]] = [asyncio.Queue(200) for _ in range(lanes)]
+        tasks = [asyncio.ensure_future(work(queue)) for queue in queues]
+        consumer = _consumer(job)
+        while not tally.complete:
+            for message in await asyncio.to_thread(
+                consumer.consume, BATCH, BATCH_SECONDS
+            ):
+                if (error := message.error()) is not None:
+                    raise KafkaException(error)
+                await queues[hash(message.key()) % lanes].put(message)
+        for task in tasks:
+            task.cancel()
+        consumer.close()
+
+    asyncio.run(run())
+    tally.more["out_of_order"] = order.broken
+    return tally
+
+
+def latency(job: child.Job) -> child.Delays:
+    """Note when each record came: one poll for each, as one waits for single ones."""
+    ended: list[bool] = []
+    delays = child.Delays(job.records, lambda: ended.append(True))
+    decode: Callable[[Any], Iris] = TypeAdapter(Iris).validator.validate_json
+    consumer = _consumer(job)
+    while not ended:
+        message = consumer.poll(0.1)
+        if message is not None:
+            if (error := message.error()) is not None:
+                raise KafkaException(error)
+            delays.saw(decode(message.value()).petal_width)
+    consumer.close()
+    return delays
+
+
+def memory(job: child.Job) -> child.Count:
+    """Count very many records."""
+    count = child.Count(job.records, complete=lambda: None)
+    decode: Callable[[Any], Iris] = TypeAdapter(Iris).validator.validate_json
+    consumer = _consumer(job)
+    while not count.complete:
+        for message in consumer.consume(BATCH, BATCH_SECONDS):
+            if (error := message.error()) is not None:
+                raise KafkaException(error)
+            count.saw(decode(message.value()).petal_width)
+    consumer.close()
+    return count
+
+
 def _consumer(job: child.Job, settings: dict[str, object] | None = None) -> Consumer:
     consumer = Consumer(
         {
@@ -86,9 +156,17 @@ def _consumer(job: child.Job, settings: dict[str, object] | None = None) -> Cons
             **(settings or {}),
         }
     )
-    consumer.subscribe([job.topic])
+    consumer.subscribe(job.options.get("topics", [job.topic]))
     return consumer
 
 
 if __name__ == "__main__":
-    child.main({"consume": consume, "consume-produce": consume_and_produce})
+    child.main(
+        {
+            "consume": consume,
+            "consume-produce": consume_and_produce,
+            "slow": slow,
+            "latency": latency,
+            "memory": memory,
+        }
+    )

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import importlib
 import os
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -14,6 +15,8 @@ from types import ModuleType, TracebackType
 import fastkafka
 from fastkafka.app import FastKafka
 from fastkafka.errors import ConfigError
+
+_ADDRESSES = re.compile(r"[^\s,]+:\d+(,[^\s,]+:\d+)*")
 
 _MACHINERY = (
     "<frozen ",
@@ -47,6 +50,18 @@ def load_app(import_string: str) -> FastKafka:
             f"`{type(value).__name__}`. {_apps_of(sys.modules[name])}"
         )
     return value
+
+
+def choose_broker(app: FastKafka, kafka_broker: str) -> None:
+    """Let *app* use the broker that the command line names.
+
+    Raises:
+        ConfigError: It has none of that name.
+    """
+    if _ADDRESSES.fullmatch(kafka_broker):
+        app.set_bootstrap_servers(kafka_broker)
+    else:
+        app.set_kafka_broker(kafka_broker)
 
 
 def import_from_string(import_string: str) -> object:

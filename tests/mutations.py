@@ -49,6 +49,7 @@ ASSIGNMENT, FAILURE = "engine/assignment.py", "engine/failure.py"
 MEMBER, SUPERVISOR = "engine/consumer.py", "engine/supervisor.py"
 RECOVERY = "engine/recovery.py"
 CONSUMER = "transport/librdkafka/consumer.py"
+BACKPRESSURE = "transport/librdkafka/backpressure.py"
 SIMULATION = "tests/simulation/test_schedules.py"
 
 MUTATIONS = [
@@ -198,16 +199,16 @@ MUTATIONS = [
     ),
     Mutation(
         "I5: intake has no bound",
-        CONSUMER,
-        "            self._wait_for_room(full)",
-        "            pass",
+        BACKPRESSURE,
+        "if self.intake[run.partition].full]",
+        "if False]",
         "tests/test_invariants.py -k i5",
     ),
     Mutation(
         "I5: a held partition is not resumed",
-        CONSUMER,
-        "        if self._paused:\n            self._resume(client)",
-        "        if False:\n            self._resume(client)",
+        BACKPRESSURE,
+        "            client.resume(_plain(resuming))",
+        "            pass",
         "tests/test_invariants.py -k i5",
     ),
     Mutation(

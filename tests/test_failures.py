@@ -300,7 +300,7 @@ async def test_nothing_is_committed_until_the_dead_letter_is_acknowledged(
         for number in (3, 4):
             broker.produce("orders", order(number))
         await asyncio.sleep(0.05)
-        assert handled == [0, 2], "what follows the next one waits"
+        assert handled == [0, 2], "now what follows waits"
         assert done(broker) == 1
         broker.heal()
         await broker.idle()

@@ -239,19 +239,24 @@ async def test_i4_the_poll_thread_polls_whatever_handlers_do(
 ) -> None:
     transport = WatchedTransport()
     app = shop(embedded, transport=transport)
-    done = threading.Event()
+    opened, done = threading.Event(), threading.Event()
 
     async def blocking(order: Order) -> None:
-        time.sleep(2.5)  # noqa: ASYNC251 - that is the fault
-        done.set()
+        slow(order)
 
     def slow(order: Order) -> None:
+        if order.id == 1:  # a partition's first record has to wait for its mark
+            opened.set()
+            return
         time.sleep(2.5)
         done.set()
 
     app.consumes(topic="orders")(blocking if blocks_the_loop else slow)
-    await in_thread(produce, embedded.bootstrap_servers, "orders", orders(1))
+    servers = embedded.bootstrap_servers
+    await in_thread(produce, servers, "orders", orders(1), partition=0)
     async with app:
+        await until(opened.is_set)
+        await in_thread(produce, servers, "orders", orders(2), partition=0)
         await until(done.is_set)
 
     polls = [at for name, _, at in transport.calls if name == "poll"]

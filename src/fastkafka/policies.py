@@ -20,6 +20,15 @@ SUFFIX = "-dlt"
 """What a dead-letter topic's name has behind its source's."""
 
 
+def leaves_out_dead_letters(pattern: str) -> bool:
+    """Whether a pattern of topics is not meant for dead-letter topics.
+
+    ``orders.*`` would read the dead letters of what it reads itself, for ever. One that
+    has the suffix in it wants them.
+    """
+    return SUFFIX not in pattern
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
     """How often a handler is called with a record that makes it raise.

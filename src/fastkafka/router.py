@@ -106,7 +106,8 @@ class Router:
 
         Args:
             topic: A name, a list of names, or a compiled regular expression, which the
-                whole name must match; default: the function's name without *prefix*.
+                whole name must match (dead-letter topics only if it has "-dlt" in it);
+                default: the function's name without *prefix*.
             decoder: "json", "avro" (schemaless) or a function
                 `(bytes, message type) -> message`.
             prefix: What function names start with.

@@ -16,7 +16,7 @@ from fastkafka.brokers import KafkaBroker
 from fastkafka.codecs import Decoder, DecoderSpec, Encoder, EncoderSpec
 from fastkafka.errors import ConfigError, NotStartedError
 from fastkafka.params import CallPlan, function_name, is_async
-from fastkafka.policies import OnFailure, Retry
+from fastkafka.policies import SUFFIX, OnFailure, Retry, leaves_out_dead_letters
 
 Order = Literal["partition", "key", "none"]
 
@@ -98,10 +98,7 @@ class Handler:
 
     def reads(self, topic: str) -> bool:
         """Whether it handles the records of a topic."""
-        return any(
-            name == topic or (name.startswith(PATTERN) and re.fullmatch(name, topic))
-            for name in self.route.topics
-        )
+        return any(_means(name, topic) for name in self.route.topics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +212,14 @@ class ProducingFunction:
                 "background task."
             )
         return self.sender
+
+
+def _means(name: str, topic: str) -> bool:
+    if not name.startswith(PATTERN):
+        return name == topic
+    if topic.endswith(SUFFIX) and leaves_out_dead_letters(name):
+        return False
+    return bool(re.fullmatch(name, topic))
 
 
 def prefixed(topic: str, prefix: str) -> str:

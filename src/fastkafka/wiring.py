@@ -24,6 +24,10 @@ from fastkafka.routing import (
 
 LARGEST_BATCH = 1000
 
+LARGEST_DEAD_LETTER = 256 << 20
+"""Bytes; what could be read has to be written, whatever the app's own limit is. The
+topic's `max.message.bytes` decides."""
+
 ServersOf = Callable[[ConsumerRoute | ProducerRoute], str]
 """Returns the bootstrap servers of the cluster that a function talks to."""
 
@@ -78,7 +82,10 @@ class Defaults:
                 handlers=handlers,
                 config=(own := dict(config)),
                 # Dead letters go where the records came from.
-                dead_letters=self.producer_config(own["bootstrap.servers"]),
+                dead_letters={
+                    **self.producer_config(own["bootstrap.servers"]),
+                    "message.max.bytes": LARGEST_DEAD_LETTER,
+                },
             )
             for config, handlers in sharing.items()
         ]

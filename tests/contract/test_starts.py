@@ -198,6 +198,26 @@ async def test_a_gap_is_passed_where_that_is_wanted(
 
 
 @on_each()
+@pytest.mark.parametrize(
+    ("more", "expected"), [("", [b"1"]), ("(-dlt)?", [b"1", b"2"])]
+)
+async def test_a_pattern_reads_dead_letters_only_when_it_names_them(
+    broker: Broker, members: Members, more: str, expected: list[bytes]
+) -> None:
+    prefix = new_name()
+    for name, value in ((f"{prefix}.a", b"1"), (f"{prefix}.a-dlt", b"2")):
+        await broker.create(name)
+        await broker.fill(name, [value])
+    await broker.create(f"{prefix}.last")
+    member = await members.join(f"^{prefix}[.].*{more}$", group=prefix)
+    await broker.fill(f"{prefix}.last", [b"3"])
+    await member.until(lambda: b"3" in member.values())
+    await member.until(lambda: len(member.values()) > len(expected))
+
+    assert set(member.values()) == {*expected, b"3"}
+
+
+@on_each()
 async def test_what_is_committed_comes_with_the_assignment(
     broker: Broker, members: Members
 ) -> None:

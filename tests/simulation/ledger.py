@@ -275,7 +275,7 @@ class Ledger:
         for before in range(self.committed.get(partition, 0), offset):
             earlier = (partition, before)
             if earlier not in together and self._shares_key(function, earlier, place):
-                passed = self._returned(function, earlier) or self._given_up(earlier)
+                passed = self._returned(function, earlier) or self._passed_over(earlier)
                 self.check(passed, f"O: {place} is begun before {earlier} is done")
 
     def _shares_key(self, function: str, one: Place, other: Place) -> bool:
@@ -337,6 +337,11 @@ class Ledger:
         if self.schedule.on_failure == "ask":
             return place in self.asked
         return self.schedule.on_failure == "skip" and self.may_give_up(place)
+
+    def _passed_over(self, place: Place) -> bool:
+        """Given up on, although its dead letter may still be on its way."""
+        parked = self.schedule.on_failure == "dead_letter" and self.may_give_up(place)
+        return parked or self._given_up(place)
 
     def may_give_up(self, place: Place) -> bool:
         """Whether a record has failed as often as it must."""

@@ -20,7 +20,7 @@ from fastkafka.transport.librdkafka.inspection import (
     TopicFacts,
 )
 from tests.tools.clients import Sent, looking_at
-from tests.tools.shop import app, patterns
+from tests.tools.shop import app
 
 DAY = "86400000"
 
@@ -226,7 +226,7 @@ def test_what_contradicts_itself_is_found() -> None:
     async def to_out(value: bytes) -> bytes:
         return value
 
-    found = list(declaration_findings(odd, declared_topics(odd), workers=2))
+    found = list(declaration_findings(odd, declared_topics(odd)))
 
     assert [(f.severity, f.subject, f.text.split(":")[0]) for f in found] == [
         (
@@ -234,11 +234,6 @@ def test_what_contradicts_itself_is_found() -> None:
             "the app",
             "`api_version` has no meaning here. The client asks each broker what it "
             "speaks.",
-        ),
-        (
-            "error",
-            "`on_orders`",
-            "`group_instance_id` is 'one' for each of 2 workers",
         ),
         (
             "error",
@@ -282,23 +277,6 @@ def test_two_starts_in_one_group_are_found() -> None:
         [finding] = check(two, clusters)
     assert (finding.severity, finding.subject) == ("error", "the app")
     assert finding.text.startswith("`on_orders` starts 'orders' at 'earliest' and")
-
-
-def test_a_pattern_that_matches_its_own_dead_letters_is_found(
-    embedded: EmbeddedBroker,
-) -> None:
-    for name in ("orders", "orders-dlt"):
-        embedded.create_topic(name, 1)
-    patterns.set_bootstrap_servers(embedded.bootstrap_servers)
-    with Clusters() as clusters:
-        found = check(patterns, clusters)
-
-    [finding] = [f for f in found if f.subject == "`on_all_orders`"]
-    assert (finding.severity, finding.text) == (
-        "warning",
-        "Its pattern matches 'orders-dlt' too, where the dead letters of 'orders' are: "
-        "it handles them again at once, and its own failures go to 'orders-dlt-dlt'.",
-    )
 
 
 def test_too_few_partitions_are_found(embedded: EmbeddedBroker) -> None:

@@ -345,6 +345,8 @@ class Lane:
         records, starts, owner = chunk.records, chunk.starts, chunk.owner
         start, at = starts[0], 0
         while at < len(records) and not owner.stopped.is_set():
+            if self._recovery.parking and not await self._recovery.may_go_on(chunk):
+                return
             size = self._pool.slice
             part = records[at : at + size]
             # Records that do not adjoin each other are finished one by one.

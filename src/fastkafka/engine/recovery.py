@@ -192,7 +192,16 @@ class Recovery:
         self.parking.add(parking)
         parking.add_done_callback(self.parking.discard)
         await asyncio.sleep(0)  # it is sent in its turn
-        blocked, topic = self._dead_letters.blocked, record.topic() + SUFFIX
+        return await self.may_go_on(chunk)
+
+    async def may_go_on(self, chunk: Chunk) -> bool:
+        """Wait while dead letters cannot be written, or too many are on their way.
+
+        Returns:
+            False when the chunk's partition was stopped meanwhile.
+        """
+        blocked = self._dead_letters.blocked
+        topic = chunk.records[0].topic() + SUFFIX
         while len(self.parking) >= MOST_PARKING or (self.parking and topic in blocked):
             await asyncio.wait(self.parking, return_when=asyncio.FIRST_COMPLETED)
         return not chunk.owner.stopped.is_set()

@@ -57,7 +57,7 @@ def check(
         return [Finding("error", "the app", str(error), "It cannot start like this.")]
     topics = app_topics(app, clusters)
     facts = facts_of(topics, clusters)
-    findings = [*declaration_findings(app, topics, workers)]
+    findings = [*declaration_findings(app, topics)]
     for servers in dict.fromkeys(topic.servers for topic in topics):
         here = [topic for topic in topics if topic.servers == servers]
         there = {

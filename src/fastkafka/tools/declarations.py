@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from fastkafka import settings as client_settings
 from fastkafka.app import FastKafka
-from fastkafka.policies import SUFFIX
 from fastkafka.routing import Handler
 from fastkafka.tools.findings import Finding, spoken
 from fastkafka.tools.limits import retry_seconds
@@ -14,7 +13,7 @@ from fastkafka.tools.topics import AppTopic, TopicReader, TopicWriter
 
 
 def declaration_findings(
-    app: FastKafka, topics: Sequence[AppTopic], workers: int | None
+    app: FastKafka, topics: Sequence[AppTopic]
 ) -> Iterator[Finding]:
     """Yield what contradicts itself in the app."""
     for remark in client_settings.remarks(app._settings):
@@ -26,24 +25,13 @@ def declaration_findings(
                 yield _reads_its_dead_letters(topic, reader)
             if id(reader.handler) not in seen:
                 seen.add(id(reader.handler))
-                yield from _of_reader(app, reader, workers)
+                yield from _of_reader(app, reader)
         for writer in topic.writers:
             yield from _of_writer(writer)
 
 
 def _reads_its_dead_letters(topic: AppTopic, reader: TopicReader) -> Finding:
     assert topic.source is not None
-    by_pattern = topic.name not in reader.handler.route.topics
-    ends = f"its own failures go to '{topic.name}{SUFFIX}'"
-    if reader.parks and by_pattern:
-        return Finding(
-            "warning",
-            f"`{reader.name}`",
-            f"Its pattern matches {topic.name!r} too, where the dead letters of "
-            f"{topic.source.name!r} are: it handles them again at once, and {ends}.",
-            "Let the pattern exclude them: `(?!.*-dlt$)` at its start is not known to "
-            "the client, so name the topics, or choose names that it does not match.",
-        )
     return Finding(
         "note",
         f"`{reader.name}`",
@@ -53,19 +41,9 @@ def _reads_its_dead_letters(topic: AppTopic, reader: TopicReader) -> Finding:
     )
 
 
-def _of_reader(
-    app: FastKafka, reader: TopicReader, workers: int | None
-) -> Iterator[Finding]:
+def _of_reader(app: FastKafka, reader: TopicReader) -> Iterator[Finding]:
     handler, config = reader.handler, reader.config
     who = f"`{reader.name}`"
-    if "group.instance.id" in config and (workers or 1) > 1:
-        yield Finding(
-            "error",
-            who,
-            f"`group_instance_id` is {config['group.instance.id']!r} for each of "
-            f"{workers} workers: they throw each other out of the group.",
-            "Run one worker for each id, or remove the setting.",
-        )
     waits = retry_seconds(handler.retry)
     poll = int(config.get("max.poll.interval.ms", 300_000)) / 1000
     if app.revoke_timeout > poll:

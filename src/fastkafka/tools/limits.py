@@ -39,7 +39,7 @@ def size_findings(
                 topic.name,
                 f"It takes {limit:,} bytes (max.message.bytes), but `{writer.name}` "
                 f"may send batches of {most:,}: a batch above the limit is refused as "
-                "a whole, the small records in it, too.",
+                "a whole, and its records are sent again one by one.",
                 f"Write `max_request_size={limit}` in its decorator, or raise the "
                 f"topic's limit: {altering(topic, 'max.message.bytes', most + 1000)}.",
             )
@@ -54,17 +54,6 @@ def size_findings(
             f"letters it holds takes {of_source:,}: a large record that fails cannot "
             "be parked, and its partition waits.",
             f"{altering(topic, 'max.message.bytes', of_source + _HEADERS)}.",
-        )
-    most = int(topic.producer.get("message.max.bytes", _CLIENT_LIMIT))
-    if most < of_source:
-        yield Finding(
-            "note",
-            topic.name,
-            f"The app sends at most {most:,} bytes (`max_request_size`), but the topic "
-            f"whose dead letters this holds takes {of_source:,}: a record between the "
-            "two that fails cannot be parked, and its partition waits.",
-            f"Write `max_request_size={of_source + _HEADERS}` for the app, if there "
-            "are records that large.",
         )
 
 

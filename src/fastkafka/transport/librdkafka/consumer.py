@@ -21,6 +21,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from fastkafka.errors import ClientError, FastKafkaError
 from fastkafka.observe.events import Event
+from fastkafka.policies import SUFFIX, leaves_out_dead_letters
 from fastkafka.transport.base import (
     Committed,
     ConsumerListener,
@@ -232,6 +233,10 @@ class LibrdkafkaConsumer:
     def _make_client(self) -> Any:
         config = dict(self._config)
         config["error_cb"] = self._on_error
+        if len(self._names) < len(self._topics) and all(
+            leaves_out_dead_letters(topic) for topic in self._topics
+        ):
+            config.setdefault("topic.blacklist", f"^.*{SUFFIX}$")
         if self._in_group:
             config["on_commit"] = self._commits.on_commit
         else:
@@ -437,7 +442,11 @@ class LibrdkafkaConsumer:
         else:
             others = [p for p in client.assignment() if partition != _place(p)]
             client.assign([*client.position(others), there])
-        self._pressure.paused.discard(partition)
+        if (
+            partition in self._pressure.paused
+        ):  # it may stay so when it is assigned anew
+            client.resume([there])
+            self._pressure.paused.discard(partition)
 
     def _look_for_rewinds(self, committed: Mapping[TopicPartition, Committed]) -> None:
         for partition, (offset, _) in committed.items():

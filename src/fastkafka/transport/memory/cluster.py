@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from fastkafka.errors import BrokerUnavailableError, ConfigError, did_you_mean
+from fastkafka.policies import SUFFIX, leaves_out_dead_letters
 from fastkafka.transport.base import TopicPartition
 from fastkafka.transport.memory.clock import Clock, done_within
 from fastkafka.transport.memory.faults import Faults, Refusal
@@ -34,9 +35,11 @@ _PATTERN = "^"
 
 def is_meant(subscription: str, topic: str) -> bool:
     """Whether a name or a pattern means a topic."""
-    return subscription == topic or (
-        subscription.startswith(_PATTERN) and bool(re.fullmatch(subscription, topic))
-    )
+    if not subscription.startswith(_PATTERN):
+        return subscription == topic
+    if topic.endswith(SUFFIX) and leaves_out_dead_letters(subscription):
+        return False
+    return bool(re.fullmatch(subscription, topic))
 
 
 class Client(Protocol):

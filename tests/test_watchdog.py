@@ -120,6 +120,7 @@ async def test_a_snapshot_shows_what_is_being_done() -> None:
     assert function.oldest > 0.01
     first = next(p for p in found.partitions if p.partition == 0)
     assert (first.committed, first.position, first.lag, first.in_flight) == (0, 3, 3, 3)
+    assert 0 < first.lag_seconds < 60
     assert first.unfinished_seconds > 0.01
     assert len(lanes) == 1
     assert lanes[0].startswith("`on_orders` orders[0]: handling for 0.0 s, 3 records")
@@ -150,6 +151,8 @@ async def test_before_the_start_and_after_the_stop_it_is_not_ready() -> None:
     found = shop.app.snapshot()
     assert not found.ready
     assert found.live
+    assert [f.name for f in found.functions] == ["on_orders"], "its counts are kept"
+    assert [p.name for p in found.producing] == ["to_invoices"]
     assert [p.text for p in found.problems] == ["The app does not run."]
 
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 from types import TracebackType
 from typing import Any, TypeVar, Unpack, cast
 
@@ -174,6 +174,7 @@ class FastKafka(Router):
         self._tasks: list[BackgroundTask] = []
         self._supervisor: Supervisor | None = None
         self._running: Supervisor | None = None
+        self._last = Snapshot(time.time(), os.getpid())
         self._stack = AsyncExitStack()
         self._module = sys._getframe(1).f_globals.get("__name__", "")
 
@@ -271,14 +272,23 @@ class FastKafka(Router):
     def snapshot(self) -> Snapshot:
         """Return what the app does at this moment: counts, lag, problems.
 
-        Before the app has started and after it has stopped, it is not ready.
+        Before the app has started and after it has stopped, it is not ready; the counts
+        are kept until it starts again.
         """
         if self._running is not None:
             return self._running.snapshot()
-        starting = Problem(
-            *("starting", "app", "The app does not run.", time.time()), ready=False
-        )
-        return Snapshot(time.time(), os.getpid(), problems=(starting,))
+        now, text = time.time(), "The app does not run."
+        stopped = Problem("starting", "app", text, now, ready=False)
+        return replace(self._last, time=now, problems=(stopped,))
+
+    @cached_property
+    def asgi(self) -> Any:
+        """A small ASGI app: probes, metrics, the AsyncAPI document and the page.
+
+        Mount it in FastAPI, or serve it with ``fastkafka run --http``; see
+        docs/observability.md.
+        """
+        return importlib.import_module("fastkafka.web.mounting").mounted(self)
 
     def lanes(self) -> Sequence[str]:
         """Return what each lane does at this moment, a line for each, for people."""
@@ -484,6 +494,8 @@ class FastKafka(Router):
         )
 
     def _forget_running(self) -> None:
+        if self._running is not None:
+            self._last = self._running.snapshot()
         self._running = None
 
     def _defaults(self) -> Defaults:

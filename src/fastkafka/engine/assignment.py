@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -162,7 +163,7 @@ class Assignment:
             position=position,
             end=end,
             lag=lag,
-            lag_seconds=self._done_until if lag else 0.0,
+            lag_seconds=max(0.0, time.time() - self._done_until) if lag else 0.0,
             in_flight=arrived - committed if committed is not None else 0,
             unfinished_seconds=self._loop.time() - self._progress if busy else 0.0,
             paused=self.partition in state.paused,

@@ -157,6 +157,12 @@ class DeadLetters:
                     "must follow it: %s",
                     *(record.topic(), record.partition(), record.offset(), topic),
                     problem,
+                    extra={
+                        "topic": record.topic(),
+                        "partition": record.partition(),
+                        "offset": record.offset(),
+                        "key": record.key(),
+                    },
                 )
             await paused(delay, stop)
             delay = min(delay * 2, LONGEST_DELAY)

@@ -101,6 +101,7 @@ class Supervisor:
         """What consumes, one for each client."""
         self._producers: list[Producer] = []
         self._connected: list[tuple[str, Producer]] = []
+        self._senders: list[Sender] = []
         self._clients: dict[Any, asyncio.Future[Producer]] = {}
         self._tasks: list[asyncio.Task[Any]] = []
         self._draining: list[asyncio.Task[None]] = []
@@ -164,14 +165,13 @@ class Supervisor:
 
     def snapshot(self) -> Snapshot:
         """Return what it looks like at this moment."""
-        senders = [f.sender for group in self._producer_groups for f in group.functions]
         return Snapshot(
             time.time(),
             os.getpid(),
             functions=[f for member in self.members for f in member.functions()],
             partitions=[p for member in self.members for p in member.partitions()],
             members=[member.snapshot() for member in self.members],
-            producing=[s.snapshot() for s in senders if isinstance(s, Sender)],
+            producing=[sender.snapshot() for sender in self._senders],
             edges=[edge for member in self.members for edge in member.edges()],
             problems=list(self._watchdog.problems()),
             loop_lag=self._watchdog.loop_lag,
@@ -242,6 +242,7 @@ class Supervisor:
         producer = await connecting
         for function in group.functions:
             function.sender = Sender(function.route, producer, self.tracer)
+            self._senders.append(function.sender)
 
     async def _connect(
         self, config: Mapping[str, Any], topics: Collection[str]

@@ -25,11 +25,16 @@ def stretches(draw: st.DrawFn) -> tuple[Stretch, ...]:
     st.booleans(),
     st.integers(0, 999),
     st.none() | st.tuples(st.integers(0, 2**62), st.integers(0, 2**62)),
+    st.integers(0, 9),
 )
 def test_a_note_is_read_as_it_was_written(
-    finished: tuple[Stretch, ...], opened: bool, deaths: int, trying: Stretch | None
+    finished: tuple[Stretch, ...],
+    opened: bool,
+    deaths: int,
+    trying: Stretch | None,
+    alone: int,
 ) -> None:
-    note = Note(finished, opened, deaths, trying)
+    note = Note(finished, opened, deaths, trying, alone)
 
     assert read(note.text) == note
 
@@ -40,6 +45,7 @@ def test_a_note_is_short_and_has_its_version_in_front() -> None:
     assert note.text == "fk1:o0::xYQ9AQNb"
     assert Note().text == "fk1:c0::"
     assert Note(open=True, deaths=2, trying=(17, 145)).text == "fk1:o2:17-145:"
+    assert Note((), True, 3, (17, 18), 1).text == "fk1:o3,1:17-18:"
 
 
 def test_what_is_too_long_for_the_broker_loses_its_last_stretches() -> None:

@@ -112,6 +112,7 @@ async def member_of(
         group="group",
         servers="memory:9092",
         app=None,
+        one_by_one=asyncio.Lock(),
         tell=lambda event: None,
         dead_letters=DeadLetters("group", no_producer),
         given_up=failed.append,

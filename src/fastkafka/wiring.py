@@ -85,6 +85,8 @@ class Defaults:
                 dead_letters={
                     **self.producer_config(own["bootstrap.servers"]),
                     "message.max.bytes": LARGEST_DEAD_LETTER,
+                    # Their topic may just have been made; see transport/librdkafka.
+                    "max.in.flight.requests.per.connection": 1,
                 },
             )
             for config, handlers in sharing.items()

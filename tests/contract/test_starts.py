@@ -238,6 +238,29 @@ async def test_what_is_committed_comes_with_the_assignment(
 
 
 @on_each()
+async def test_a_note_is_what_stays_also_when_the_offset_was_handed_over_before(
+    broker: Broker, members: Members
+) -> None:
+    topic = await broker.topic()
+    partition = TopicPartition(topic, 0)
+    await broker.fill(topic, numbered(5))
+    first = await members.join(topic, group=topic)
+    await first.consumer.commit(partition, 0, "opened")
+    first.consumer.finished(partition, 3)
+    await becomes_true(lambda: committed_up_to(broker, topic, 3))
+    first.on_revoke = lambda _: first.consumer.note(partition, "closed")
+    await first.consumer.stop(10.0)
+
+    second = await members.join(topic, group=topic)
+
+    assert second.committed == {partition: Committed(3, "closed")}
+
+
+async def committed_up_to(broker: Broker, topic: str, offset: int) -> bool:
+    return await broker.committed(topic, topic) == {0: offset}
+
+
+@on_each()
 async def test_metadata_is_committed_when_the_offset_does_not_move(
     broker: Broker, members: Members
 ) -> None:

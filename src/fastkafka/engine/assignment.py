@@ -42,6 +42,8 @@ class Owner(Protocol):
 
     consumer: Consumer
     group: str | None
+    one_by_one: asyncio.Lock
+    """Held while a record is tried that may have killed a process."""
 
     def given_up(self, error: RecordError) -> None:
         """A record failed for good and was passed over."""
@@ -282,20 +284,30 @@ class Assignment:
 
     async def _take_step(self) -> None:
         """Let some records in, and wait until they are done."""
-        care, run = self._care, self._backlog.popleft()
-        size = care.step(run.records[0].offset())
+        run = self._backlog.popleft()
+        size = self._care.step(run.records[0].offset())
         step, rest = run.records[:size], run.records[size:]
         if rest:
             rest_size = sum(map(_size, rest))
             self._backlog.appendleft(Run(run.partition, rest, rest_size))
-        own_size = sum(map(_size, step))
+        if len(step) > 1:
+            await self._try(step)
+            return
+        # A record is to blame only for what happens while nothing else is tried.
+        async with self._member.one_by_one:
+            await self._try(step)
+            self._care.trying = None
+            await self._mark(self.offsets.arrived)
+
+    async def _try(self, step: Sequence[Record]) -> None:
+        care, size = self._care, sum(map(_size, step))
         first, end = step[0].offset(), step[-1].offset() + 1
         if care.is_deadly(first):
-            self._give_up_on(step[0], own_size)
+            self._give_up_on(step[0], size)
         else:
             care.trying = first, end
             await self._mark(first)
-            self._let_in(Run(run.partition, step, own_size))
+            self._let_in(Run(self.partition, step, size))
         while self.offsets.committable is None or self.offsets.committable < end:
             self._moved.clear()
             await self._moved.wait()
@@ -304,7 +316,8 @@ class Assignment:
     def _give_up_on(self, record: Record, size: int) -> None:
         """Treat a record that kills processes as one that failed for good."""
         error = CrashError(
-            f"it was being handled when the process died, {self._care.deaths} times",
+            f"{self._care.deaths} processes died while they handled it, the last of "
+            "them with nothing else in work",
             topic=record.topic(),
             partition=record.partition(),
             offset=record.offset(),

@@ -3,12 +3,14 @@
 Nothing but the last commit is left of a process that died, and the record that killed
 it may be any of those that were in flight. So its successors go in steps and commit,
 before each step, what they are about to try. When the second one dies, the step is
-known, and the third one goes through it record by record. When that one dies, so is the
-record: after as many deaths as `Retry.attempts` allows, but at least three, it is given
-up on as any other that failed for good.
+known, and the third one goes through it record by record, one at a time of all the
+partitions that it has. A record that was tried alone when two of them died is what
+killed them: if it has been there as often as `Retry.attempts` allows, it is given up on
+as any other that failed for good.
 
 The cost without a crash is one commit for each assigned partition. After one it is a
-commit for each `STEP` records, until `CAREFUL_RECORDS` have passed.
+commit for each `STEP` records, until `CAREFUL_RECORDS` have passed; after two, two
+commits for each record of a step.
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ partition is half of that."""
 
 LEAST_DEATHS = 3
 """So many it takes to find a record."""
+
+LEAST_ALONE = 2
+"""One process may die for any reason while it tries a record."""
 
 
 class Care:
@@ -48,8 +53,10 @@ class Care:
         self._suspects = end if known else offset
         """Below it, every record is tried alone."""
         self._end = end if known else offset + CAREFUL_RECORDS
-        self._alone = offset if known and (start, end) == (offset, offset + 1) else None
+        alone = known and (start, end) == (offset, offset + 1)
+        self._alone_at = offset if alone else None
         """The record that was tried alone, and was there when the process died."""
+        self._alone = before.alone + before.open if alone else 0
         self._most = max(attempts, LEAST_DEATHS)
 
     @property
@@ -63,7 +70,11 @@ class Care:
 
     def is_deadly(self, offset: int) -> bool:
         """Whether the record at *offset* has killed too many processes."""
-        return offset == self._alone and self.deaths >= self._most
+        return (
+            offset == self._alone_at
+            and self._alone >= LEAST_ALONE
+            and self.deaths >= self._most
+        )
 
     def passed(self, offset: int) -> None:
         """All below *offset* is done."""
@@ -72,4 +83,6 @@ class Care:
 
     def note(self, finished: Sequence[Stretch], *, opened: bool) -> Note:
         """Return what commits have to say from now on."""
-        return Note(finished, opened, self.deaths, self.trying)
+        again = self.trying is not None and self.trying[0] == self._alone_at
+        alone = self._alone if again else 0
+        return Note(finished, opened, self.deaths, self.trying, alone)

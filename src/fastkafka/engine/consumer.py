@@ -56,6 +56,8 @@ class GroupMember:
         dead_letters: Where records go that failed for good.
         given_up: Told of a record that failed for good and was passed over.
         failed: Told of an error that ends the app.
+        one_by_one: Held while a record is tried that may have killed a process; one for
+            all members of the process.
         tell: Told of events.
         tracer: Stands around each call of a handler.
     """
@@ -70,6 +72,7 @@ class GroupMember:
         dead_letters: DeadLetters,
         given_up: Callable[[RecordError], None],
         failed: Callable[[BaseException], None],
+        one_by_one: asyncio.Lock,
         tell: Tell,
         tracer: Tracer | None = None,
     ) -> None:
@@ -82,6 +85,7 @@ class GroupMember:
         }
         self.given_up = given_up
         self.failed = failed
+        self.one_by_one = one_by_one
         self.consumer: Consumer
         self.dead_letters = dead_letters
         self.rebalances = 0

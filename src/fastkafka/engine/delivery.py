@@ -95,11 +95,13 @@ class DeliveryScope:
     def _delivered(
         self, index: int, producer: Producer, error: Any, record: Any
     ) -> None:
-        if error is not None:
+        # A record that got no offset is not known to be in the log.
+        if error is not None or record.offset() is None:
             again = partial(self._delivered_at_last, index, producer)
             if producer.once_more(error, record, again):
                 return
-            self._failures.append((index, error, record, producer))
+            if error is not None:
+                self._failures.append((index, error, record, producer))
         self._acknowledged.append(index)
         # Both sides set first and look afterwards, so one of them sees the end.
         if self.closed and len(self._acknowledged) == len(self._sent):

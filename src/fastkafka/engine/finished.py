@@ -5,11 +5,12 @@ what the offset cannot: which records above it are finished, so that a restart r
 none of them; and whether the partition is in somebody's hands, so that its next owner
 notices that a process has died over it.
 
-    fk1:o2:500-628:<finished>
+    fk1:o3,1:500-501:<finished>
 
-`fk1` is the version, `o` says that the partition is open (`c`: it was given back), 2 is
-how many processes have died over it without getting on, 500-628 the offsets that the
-last one was trying (nothing: not known). The rest are the finished stretches above the
+`fk1` is the version, `o` says that the partition is open (`c`: it was given back), 3 is
+how many processes have died over it without getting on, 1 how many of them while they
+tried one record alone, 500-501 the offsets that the last one was trying (nothing: not
+known). The rest are the finished stretches above the
 offset: pairs of a gap and a length as variable-length integers, in URL-safe base64. The
 first gap counts from offset 0, not from the committed one: metadata may be older than
 the offset that it is committed with.
@@ -32,7 +33,9 @@ left out, the last ones first: their records would be handled again after a rest
 Stretch = tuple[int, int]
 """Offsets `[start, end)`."""
 
-_FORM = re.compile(r"fk1:([oc])(\d{1,9}):(?:(\d{1,19})-(\d{1,19}))?:([\w-]*)", re.A)
+_FORM = re.compile(
+    r"fk1:([oc])(\d{1,9})(?:,(\d{1,9}))?:(?:(\d{1,19})-(\d{1,19}))?:([\w-]*)", re.A
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +47,21 @@ class Note:
         open: Some process has the partition; if there is a new owner, that one died.
         deaths: Processes that have died over the partition and not got on.
         trying: What the last of them was handling; None is not known.
+        alone: Those that died while they handled that one record, and nothing else.
     """
 
     finished: Sequence[Stretch] = ()
     open: bool = False
     deaths: int = 0
     trying: Stretch | None = None
+    alone: int = 0
 
     @property
     def text(self) -> str:
         """The note as metadata."""
         trying = "" if self.trying is None else f"{self.trying[0]}-{self.trying[1]}"
-        front = f"fk1:{'o' if self.open else 'c'}{self.deaths}:{trying}:"
+        deaths = f"{self.deaths},{self.alone}" if self.alone else str(self.deaths)
+        front = f"fk1:{'o' if self.open else 'c'}{deaths}:{trying}:"
         return front + encode(self.finished, LONGEST - len(front))
 
 
@@ -64,9 +70,9 @@ def read(metadata: str) -> Note:
     form = _FORM.fullmatch(metadata)
     if form is None:
         return Note()
-    state, deaths, start, end, finished = form.groups()
+    state, deaths, alone, start, end, finished = form.groups()
     trying = None if start is None else (int(start), int(end))
-    return Note(decode(finished), state == "o", int(deaths), trying)
+    return Note(decode(finished), state == "o", int(deaths), trying, int(alone or 0))
 
 
 def encode(finished: Iterable[Stretch], longest: int = LONGEST) -> str:

@@ -94,6 +94,7 @@ class Supervisor:
         self._given_up = given_up
         self._listeners = listeners
         self.tracer = next((one for one in listeners if is_tracer(one)), None)
+        self._one_by_one = asyncio.Lock()
         self._watchdog = Watchdog(self, self.tell)
         self.started = False
         """All parts run, and every member has its first assignment, or stands by."""
@@ -265,6 +266,7 @@ class Supervisor:
             ),
             given_up=self._given_up,
             failed=self.fail,
+            one_by_one=self._one_by_one,
             tell=self.tell,
             tracer=self.tracer,
         )

@@ -234,11 +234,14 @@ class Producer(Protocol):
         """Block the calling thread, never the event loop's, until there is room."""
 
     def once_more(self, error: Any, record: Any, delivered: Delivered, /) -> bool:
-        """Send a record again, alone, that may have been refused for its batch-mates.
+        """Send a record again, alone, of which it is not clear what became.
+
+        It may have been refused for its batch-mates; or, without an error, it got no
+        offset, which the client also calls success.
 
         Returns:
-            Whether it was sent, and *delivered* will be called; False when it was
-            refused for itself.
+            Whether it was sent, and *delivered* will be called; False when what is
+            known of it is right.
         """
 
     def explain(self, error: Any, record: Any) -> ProduceError:

@@ -1,9 +1,14 @@
-"""Records that were refused for the batch that they were in, sent once more, alone.
+"""Records of which it is not clear what became, sent once more, alone.
 
 The client does not split a batch that the broker finds too large: one record above the
 topic's `max.message.bytes` takes its batch-mates with it, and so does a batch of small
-ones above it. Sent one by one, only those fail that are too large themselves. They come
-behind what was sent meanwhile, as with every other retry.
+ones above it. Sent one by one, only those fail that are too large themselves.
+
+And it calls a record delivered, without an offset, when the broker says that it has it
+already. In the first moments of a topic that may be wrong: with several requests in
+flight a later one may be taken for the first.
+
+They come behind what was sent meanwhile, as with every other retry.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import confluent_kafka
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Message
 
 from fastkafka.transport.base import Delivered, Headers
 from fastkafka.transport.librdkafka.connection import logger, make_client
@@ -26,7 +31,7 @@ def keeping(headers: Headers, delivered: Delivered) -> Delivered:
     """Keep the headers of a record, which the client forgets, until it is delivered."""
 
     def with_headers(error: Any, record: Any) -> None:
-        if error is not None:
+        if error is not None or record.offset() is None:
             record.set_headers(list(headers))
         delivered(error, record)
 
@@ -41,20 +46,28 @@ class OneByOne:
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        self._config = {**config, "batch.num.messages": 1, "linger.ms": 0}
+        self._config = {
+            **config,
+            "batch.num.messages": 1,
+            "linger.ms": 0,
+            "max.in.flight.requests.per.connection": 1,
+        }
+        self._acknowledges = str(config.get("acks", "all")) != "0"
         self._client: Any = None
         self._making = threading.Lock()
 
-    def send(self, error: KafkaError, record: Any, delivered: Delivered) -> bool:
-        """Send a record again if others may be to blame; return whether it was."""
-        if error.code() not in _BATCH_REFUSED or not hasattr(record, "timestamp"):
+    def send(self, error: KafkaError | None, record: Any, delivered: Delivered) -> bool:
+        """Send a record again if that may change anything; return whether it was."""
+        if not isinstance(record, Message) or not self._acknowledges:
+            return False
+        if error is not None and error.code() not in _BATCH_REFUSED:
             return False
         with self._making:
             if self._client is None:
                 logger.info(
-                    "A batch for '%s' was too large for the broker; its records are "
-                    "sent again one by one.",
+                    "Records for '%s' are sent again one by one: %s.",
                     record.topic(),
+                    "they got no offset" if error is None else error.str(),
                 )
                 self._client = make_client(confluent_kafka.Producer, self._config)
         kind, timestamp = record.timestamp()

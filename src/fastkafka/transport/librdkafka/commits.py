@@ -132,6 +132,7 @@ class Commits:
         if not offsets:
             return
         try:
+            client.store_offsets(offsets=offsets)  # what it commits by itself, later
             client.commit(offsets=offsets, asynchronous=True)
         except KafkaException as failed:
             self.on_commit(failed.args[0], offsets)
@@ -141,6 +142,8 @@ class Commits:
         offsets = {p: self._stored[p] for p in partitions if p in self._stored}
         if offsets:
             wanted = self._with_metadata(offsets)
+            # It commits what is stored once more when the partitions go.
+            client.store_offsets(offsets=wanted)
             self.on_commit(None, client.commit(offsets=wanted, asynchronous=False))
 
     def went_back(self, partition: TopicPartition, committed: int) -> int | None:

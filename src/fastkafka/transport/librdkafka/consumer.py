@@ -410,7 +410,9 @@ class LibrdkafkaConsumer:
                 self._topic_unknown(error)
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
                 self._cross_gap(message, error)
-            elif error.fatal() or is_refusal(error):
+            elif (
+                error.fatal() or error.code() == KafkaError._FATAL or is_refusal(error)
+            ):
                 self._fail(client_error(error, doing="consume"))
             elif error.code() != KafkaError._PARTITION_EOF:
                 logger.warning("%s", client_error(error, doing="consume"))
@@ -423,6 +425,12 @@ class LibrdkafkaConsumer:
             return
         gap = self._starts.gap(self._client, partition, error)
         if isinstance(gap, ClientError):
+            # The topic may be another one by now: no old offset belongs into it.
+            for other in [
+                p for p in self._pressure.intake if p.topic == partition.topic
+            ]:
+                self._pressure.forget(other)
+                self._commits.forget(other)
             self._fail(gap)
             return
         self._commits.rewind(partition)

@@ -380,15 +380,15 @@ MUTATIONS = [
     Mutation(
         "D: a record that kills is tried for ever",
         "engine/care.py",
-        "        return offset == self._alone and self.deaths >= self._most",
-        "        return False",
+        "            and self.deaths >= self._most",
+        "            and False",
         "tests/test_care.py -k kills",
     ),
     Mutation(
         "D: a clean stop counts as a death",
         ASSIGNMENT,
-        "        text = self._care.note(self._finished_above(), opened=opened).text",
-        "        text = self._care.note(self._finished_above(), opened=True).text",
+        "opened=not self._closed).text",
+        "opened=True).text",
         "tests/test_care.py -k clean_stop",
     ),
     Mutation(

@@ -142,7 +142,8 @@ class Ledger:
     def _left(self, function: str, holding: Holding, offset: int) -> bool:
         """Whether a record is no longer waiting in the engine."""
         place = (holding.partition, offset)
-        return self._is_done(function, place) or any(
+        passed = self._is_done(function, place) or self._passed_over(place)
+        return passed or any(
             call.holding is holding and call.result is not None
             for call in self.calls[function, place]
         )

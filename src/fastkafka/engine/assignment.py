@@ -94,7 +94,7 @@ class Assignment:
         self._care = Care(note, offset, attempts)
         self._done_before: Sequence[Stretch] = note.finished
         """What earlier owners have finished above the committed offset."""
-        self._opened = False
+        self._opened = self._closed = False
         self._note = ""
         self._backlog: deque[Run] = deque()
         self._arrival = asyncio.Event()
@@ -134,15 +134,16 @@ class Assignment:
         for pool in self._pools:
             pool.cut()
 
-    def note(self, *, opened: bool = True) -> None:
-        """Let the commits say what is finished out of order.
+    def close(self) -> None:
+        """Let the commits say that the partition is given back."""
+        self._closed = True
+        self.note()
 
-        Args:
-            opened: False when the partition is about to be given back.
-        """
+    def note(self) -> None:
+        """Let the commits say what is finished out of order."""
         if not self._opened:
             return
-        text = self._care.note(self._finished_above(), opened=opened).text
+        text = self._care.note(self._finished_above(), opened=not self._closed).text
         if text != self._note:
             self._note = text
             self._member.consumer.note(self.partition, text)

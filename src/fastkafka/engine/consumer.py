@@ -235,12 +235,12 @@ class GroupMember:
         self.rebalances += 1
         self.revoking.update(partitions)
         for assignment in revoked:
-            assignment.note(opened=False)  # in case that they do not end in time
+            assignment.close()  # in case that they do not end in time
         try:
             await self._all_idle(revoked, timeout=None)
         finally:
             for assignment in revoked:
-                assignment.note(opened=False)
+                assignment.close()
             self._release(partitions)
             self.revoking.difference_update(partitions)
         if partitions and not self._stopping:

@@ -93,6 +93,8 @@ class FastKafka(Router):
         revoke_timeout: Seconds that a revoke waits for what is being handled; default
             10. What ends later is not committed: the partition's next owner does it
             again.
+        redact: Fields that no tool and no page shows, as dotted paths:
+            ``("card.number",)``. Fields of type `SecretStr` are never shown anyway.
         transport: What connects to Kafka; for tests.
         settings: Defaults for all consumers and producers, by aiokafka's names, and
             ``librdkafka={...}``; see docs/settings.md. Among them `group_id`, default
@@ -123,6 +125,7 @@ class FastKafka(Router):
         handler_timeout: float | None = None,
         shutdown_timeout: float = SHUTDOWN_SECONDS,
         revoke_timeout: float = REVOKE_SECONDS,
+        redact: Sequence[str] = (),
         transport: Transport | None = None,
         **settings: Unpack[client_settings.AppSettings],
     ) -> None:
@@ -146,6 +149,7 @@ class FastKafka(Router):
         self.lifespan = lifespan
         self.shutdown_timeout = shutdown_timeout
         self.revoke_timeout = revoke_timeout
+        self.redact = tuple(redact)
         self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
         """For tests: dependencies and what is called instead of them."""
         self.benchmark_results: dict[str, Throughput] = {}
@@ -168,7 +172,7 @@ class FastKafka(Router):
         self._transport = transport
         self._retry_at_once = False  # both for the Tester
         self.worker: int | None = None
-        """Which worker of `fastkafka run` this is, from 0; None if there is one."""
+        """Its number among several of `fastkafka run`, from 1."""
         self._given_up: Callable[[RecordError], None] = lambda error: None
         self._listeners: list[Listener] = []
         self._tasks: list[BackgroundTask] = []

@@ -45,7 +45,7 @@ class Defaults:
         on_failure: What follows when that is used up.
         timeout: Seconds that one call of an async function may take, or None.
         retry_at_once: Retries do not wait, for tests.
-        worker: The number of this worker among several, from 0.
+        worker: The number of this worker among several, from 1.
     """
 
     settings: Mapping[str, object]

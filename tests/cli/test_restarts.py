@@ -42,16 +42,20 @@ def test_a_minute_of_life_forgets_the_delay() -> None:
     assert [life.of(20), life.of(20), life.of(60), life.of(20)] == [1, 2, 1, 2]
 
 
-def test_the_third_early_death_in_a_row_is_the_last() -> None:
+def test_the_fifth_early_death_in_a_row_is_the_last() -> None:
+    """Four is what it takes to find a record that kills: the fifth parks it."""
     life = Life()
 
-    assert [life.of(9), life.of(9), life.of(9)] == [1, 2, None]
+    assert [life.of(9) for _ in range(5)] == [1, 2, 4, 8, None]
 
 
 def test_a_longer_life_breaks_the_row() -> None:
     life = Life()
 
-    assert [life.of(s) for s in (0, 0, 10, 0, 0, 0)] == [1, 2, 4, 8, 16, None]
+    assert [life.of(s) for s in (0, 0, 10, 0, 0, 0, 0, 0)] == [
+        *(1, 2, 4, 8, 16, 30, 30),
+        None,
+    ]
 
 
 def test_a_slow_start_is_no_life() -> None:

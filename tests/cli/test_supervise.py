@@ -41,7 +41,10 @@ def supervisor(
 ) -> Supervisor:
     """Make a parent of workers that run *script*."""
     return Supervisor(
-        lambda control: [sys.executable, "-IS", "-c", PREAMBLE + script, str(control)],
+        lambda _, control: [
+            *(sys.executable, "-IS", "-c", PREAMBLE + script),
+            str(control),
+        ],
         num_workers=num_workers,
         shutdown_timeout=shutdown_timeout,
         restarts=AtOnce,

@@ -277,7 +277,7 @@ async def test_metadata_is_committed_when_the_offset_does_not_move(
     assert second.committed == {partition: Committed(0, "five is done")}
 
 
-@on_each()
+@on_each(embedded="it may never answer a commit that comes right after a rebalance")
 async def test_a_committed_offset_that_went_back_is_noticed(
     broker: Broker, members: Members
 ) -> None:

@@ -8,9 +8,16 @@ import typer
 
 from fastkafka import __version__
 from fastkafka.cli.broker import broker
+from fastkafka.cli.check import check
+from fastkafka.cli.dev import dev
+from fastkafka.cli.dlt import dlt_app
 from fastkafka.cli.docs import docs_app
+from fastkafka.cli.lag import lag
 from fastkafka.cli.run import run
+from fastkafka.cli.send import send
+from fastkafka.cli.tail import tail
 from fastkafka.cli.testing import testing_app
+from fastkafka.cli.topics import topics
 
 cli = typer.Typer(
     name="fastkafka",
@@ -41,6 +48,13 @@ def fastkafka(
 
 
 cli.command()(run)
+cli.command()(dev)
 cli.command()(broker)
+cli.command()(topics)
+cli.command()(lag)
+cli.command()(tail)
+cli.command()(send)
+cli.command()(check)
+cli.add_typer(dlt_app, name="dlt")
 cli.add_typer(docs_app, name="docs")
 cli.add_typer(testing_app, name="testing")

@@ -13,8 +13,11 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol, cast
+
+from fastkafka.observe.jsonlog import json_line
 
 logger = logging.getLogger("fastkafka._components._subprocess")
 """The original's, whose lines scripts of users wait for."""
@@ -45,19 +48,56 @@ class Lines:
             lines.append(rest[:LONGEST_LINE])
             rest = rest[LONGEST_LINE:]
         self._rest = rest
-        return b"".join(b"%b%b\n" % (self._prefix, line) for line in lines)
+        return b"".join(b"%b\n" % self._dressed(line) for line in lines)
 
     def end(self) -> bytes:
         """Return what came after the last line end, as a line."""
         return self.feed(b"\n") if self._rest else b""
 
+    def _dressed(self, line: bytes) -> bytes:
+        return self._prefix + line
 
-Report = Literal["loaded", "ready", "error", "unavailable"]
+
+class JsonLines(Lines):
+    """Cut a stream into lines of JSON: what is none becomes the message of one.
+
+    Args:
+        pid: Who writes it.
+        descriptor: Where: 1 is stdout, 2 stderr.
+    """
+
+    def __init__(self, pid: int, descriptor: int) -> None:
+        super().__init__("")
+        self._pid = pid
+        self._descriptor = descriptor
+
+    def _dressed(self, line: bytes) -> bytes:
+        if line.startswith(b"{") and line.endswith(b"}"):
+            return line
+        return json_line(
+            line.decode(errors="backslashreplace"),
+            level="INFO" if self._descriptor == 1 else "WARNING",
+            logger="stdout" if self._descriptor == 1 else "stderr",
+            pid=self._pid,
+            time=time.time(),
+        ).encode()
+
+
+def prefixed(pid: int, descriptor: int) -> Lines:
+    """Return what puts `[pid]: ` before each line of a process."""
+    return Lines(f"[{pid}]: ")
+
+
+Report = Literal["loaded", "ready", "error", "unavailable", "snapshot"]
 """What a worker says on the socket, in a line of its own.
 
-loaded: the app is imported and can be started. ready: it has started. error,
-unavailable: why it cannot start, in one sentence; the latter may pass by itself.
+loaded: the app is imported and can be started; the names of its topics. ready: it has
+started. error, unavailable: why it cannot start, in one sentence; the latter may pass
+by itself. snapshot: how it is, as JSON, each second if it was asked to.
 """
+
+LONGEST_REPORT = 64 * 1024 * 1024
+"""Bytes; a snapshot has about 200 for each partition."""
 
 
 class Output(Protocol):
@@ -82,13 +122,14 @@ class WorkerProcess:
         transport: asyncio.SubprocessTransport,
         streams: _Streams,
         reports: socket.socket,
-        on_report: Callable[[Report], None],
+        on_report: Callable[[Report, str], None],
     ) -> None:
         self.pid: int = transport.get_pid()
         self.ready = False
         self.error: str | None = None
         self.transient = False
         self._asked = False
+        self._writer: asyncio.StreamWriter | None = None
         self._transport = transport
         self._streams = streams
         self._on_report = on_report
@@ -99,7 +140,9 @@ class WorkerProcess:
         cls,
         command: Callable[[int], Sequence[str]],
         output: Output,
-        on_report: Callable[[Report], None],
+        on_report: Callable[[Report, str], None],
+        lines: Callable[[int, int], Lines] = prefixed,
+        pass_fds: Sequence[int] = (),
     ) -> WorkerProcess:
         """Start a worker.
 
@@ -110,19 +153,27 @@ class WorkerProcess:
         Args:
             command: The arguments, given the descriptor of the worker's socket.
             output: Takes what the worker prints.
-            on_report: Called with what the worker reports.
+            on_report: Called with what the worker reports, and its text.
+            lines: Makes what cuts a stream of it into lines: of its process id, and
+                1 for stdout or 2 for stderr.
+            pass_fds: Descriptors that it inherits, besides that socket's.
         """
         ours, theirs = socket.socketpair()
         with theirs:
             transport, streams = await asyncio.get_running_loop().subprocess_exec(
-                lambda: _Streams(output),
+                lambda: _Streams(output, lines),
                 *command(theirs.fileno()),
                 stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), *pass_fds],
                 start_new_session=True,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
         return cls(transport, streams, ours, on_report)
+
+    def tell(self, line: bytes) -> None:
+        """Write a line to its socket, unless it has not taken the last one yet."""
+        if self._writer and not self._writer.transport.get_write_buffer_size():
+            self._writer.write(line)
 
     def terminate(self) -> None:
         """Ask it to stop (SIGTERM)."""
@@ -132,6 +183,12 @@ class WorkerProcess:
         )
         with contextlib.suppress(ProcessLookupError):  # it has just ended
             self._transport.terminate()
+
+    def ask_for_a_report(self) -> None:
+        """Let it print what it is doing (SIGUSR1), once it is ready."""
+        if self.ready:
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                self._transport.send_signal(signal.SIGUSR1)
 
     def kill(self) -> None:
         """End it and whatever it has started in its session (SIGKILL)."""
@@ -161,7 +218,10 @@ class WorkerProcess:
         return code
 
     async def _read_reports(self, reports: socket.socket) -> None:
-        reader, writer = await asyncio.open_connection(sock=reports)
+        reader, writer = await asyncio.open_connection(
+            sock=reports, limit=LONGEST_REPORT
+        )
+        self._writer = writer
         try:
             while line := await reader.readline():
                 word, _, text = line.decode().rstrip("\n").partition(" ")
@@ -171,7 +231,9 @@ class WorkerProcess:
                 elif report in ("error", "unavailable"):
                     self.error = text
                     self.transient = report == "unavailable"
-                self._on_report(report)
+                self._on_report(report, text)
+        except ConnectionResetError:
+            pass  # it has ended without having read all that we told it
         finally:
             writer.close()
 
@@ -179,16 +241,17 @@ class WorkerProcess:
 class _Streams(asyncio.SubprocessProtocol):
     """What asyncio tells of a process, and what the process prints."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, lines: Callable[[int, int], Lines]) -> None:
         self.exited = asyncio.Event()
         self.closed = asyncio.Event()
         self._output = output
+        self._make_lines = lines
         self._lines: dict[int, Lines] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Learn the pid, which each line begins with."""
         pid = cast(asyncio.SubprocessTransport, transport).get_pid()
-        self._lines = {fd: Lines(f"[{pid}]: ") for fd in (1, 2)}
+        self._lines = {fd: self._make_lines(pid, fd) for fd in (1, 2)}
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         """Pass on what the process printed."""

@@ -14,8 +14,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from fastkafka.cli.process import Report, WorkerProcess
+from fastkafka.cli.process import Lines, Report, WorkerProcess, prefixed
 from fastkafka.cli.terminal import complain, say
 
 APP_FAILED = 1
@@ -42,8 +43,11 @@ class Restarts:
     JITTER = 0.2
     EARLY = 10.0
     """Seconds; a death before that is one in a row."""
-    EARLY_DEATHS = 3
+    FAILED_STARTS = 3
     """In a row, and there is no sense in another try."""
+    EARLY_DEATHS = 5
+    """The same for workers that were ready. A record that kills its process is parked
+    after it has killed four, so a fifth has to have its chance."""
     HEALTHY = 60.0
     """Seconds; who has lived that long starts with the first delay again."""
 
@@ -55,7 +59,8 @@ class Restarts:
         self._clock = clock
         self._chance = chance
         self._delay = self.FIRST_DELAY
-        self._early_deaths = 0
+        self.early_deaths = 0
+        """How many in a row."""
         self._ready_at: float | None = None
 
     def ready(self) -> None:
@@ -72,44 +77,72 @@ class Restarts:
         Returns:
             Seconds until it should be started again, or None if it keeps dying.
         """
-        life = 0.0 if self._ready_at is None else self._clock() - self._ready_at
+        ready, life = self._ready_at is not None, 0.0
+        if self._ready_at is not None:
+            life = self._clock() - self._ready_at
         self._ready_at = None
         if life >= self.HEALTHY:
             self._delay = self.FIRST_DELAY
         if life >= self.EARLY:
-            self._early_deaths = 0
+            self.early_deaths = 0
         elif counts:
-            self._early_deaths += 1
-            if self._early_deaths >= self.EARLY_DEATHS:
+            self.early_deaths += 1
+            most = self.EARLY_DEATHS if ready else self.FAILED_STARTS
+            if self.early_deaths >= most:
                 return None
         delay = self._delay * (1 + self.JITTER * self._chance())
         self._delay = min(2 * self._delay, self.LONGEST_DELAY)
         return delay
 
 
+class Watcher:
+    """Hears of the workers, by their numbers from 1; this one does nothing with it."""
+
+    def loaded(self, worker: int, topics: Sequence[str]) -> None:
+        """A worker has imported the app, which has these topics."""
+
+    def ready(self, worker: int) -> None:
+        """A worker's app has started."""
+
+    def heard(self, worker: int, snapshot: str) -> None:
+        """A worker says how it is."""
+
+    def ended(self, worker: int, why: str) -> None:
+        """A worker's process has ended: how, and what follows."""
+
+    def stopping(self) -> None:
+        """All of them have been told to stop."""
+
+
 class Supervisor:
     """Run a number of workers until a signal, or until one of them cannot go on.
 
     Args:
-        command: The arguments that start a worker, given the descriptor of the
-            socket on which it reports.
+        command: The arguments that start a worker, given its number, from 1, and the
+            descriptor of the socket on which it reports.
         num_workers: How many.
         shutdown_timeout: Seconds that each worker allows itself to stop.
         restarts: Makes the memory of one worker's crashes.
+        lines: Makes what cuts a worker's output into lines; see `WorkerProcess.start`.
+        watcher: Hears of the workers.
     """
 
     def __init__(
         self,
-        command: Callable[[int], Sequence[str]],
+        command: Callable[[int, int], Sequence[str]],
         *,
         num_workers: int,
         shutdown_timeout: float,
         restarts: Callable[[], Restarts] = Restarts,
+        lines: Callable[[int, int], Lines] = prefixed,
+        watcher: Watcher | None = None,
     ) -> None:
         self._command = command
         self._num_workers = num_workers
         self._patience = shutdown_timeout + GRACE
         self._restarts = restarts
+        self._lines = lines
+        self._watcher = watcher or Watcher()
         self._running: set[WorkerProcess] = set()
         self._loaded = asyncio.Event()
         self._was_ready = False
@@ -127,14 +160,16 @@ class Supervisor:
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # not under nohup
             # A shell and the kernel may both send it: it is never the second signal.
             loop.add_signal_handler(signal.SIGHUP, self.stop)
+        for number in (signal.SIGUSR1, signal.SIGQUIT):
+            loop.add_signal_handler(number, self._ask_for_reports)
         async with asyncio.TaskGroup() as workers:
             # The first alone until it has loaded the app: what is wrong there is
             # said once, and costs one process.
-            workers.create_task(self._keep_running())
+            workers.create_task(self._keep_running(1))
             await self._loaded.wait()
             if not self._stopping.is_set():
-                for _ in range(self._num_workers - 1):
-                    workers.create_task(self._keep_running())
+                for worker in range(2, self._num_workers + 1):
+                    workers.create_task(self._keep_running(worker))
         failed = any(self._return_codes)
         if failed and not self._explained:
             complain(f"Return codes are not all zero: {self._return_codes}")
@@ -146,9 +181,14 @@ class Supervisor:
             return
         self._stopping.set()
         self._loaded.set()
+        self._watcher.stopping()
         for worker in self._running:
             worker.terminate()
         asyncio.get_running_loop().call_later(self._patience, self._on_deadline)
+
+    def _ask_for_reports(self) -> None:
+        for worker in self._running:
+            worker.ask_for_a_report()
 
     def _kill(self) -> None:
         self._killing = True
@@ -170,18 +210,24 @@ class Supervisor:
             )
         self._kill()
 
-    async def _keep_running(self) -> None:
+    async def _keep_running(self, number: int) -> None:
         restarts = self._restarts()
 
-        def on_report(report: Report) -> None:
+        def on_report(report: Report, text: str) -> None:
             if report == "loaded":
                 self._loaded.set()
+                self._watcher.loaded(number, text.split())
             elif report == "ready":
                 self._was_ready = True
                 restarts.ready()
+                self._watcher.ready(number)
+            elif report == "snapshot":
+                self._watcher.heard(number, text)
 
         while not self._stopping.is_set():
-            worker = await WorkerProcess.start(self._command, self._write, on_report)
+            worker = await WorkerProcess.start(
+                partial(self._command, number), self.write, on_report, self._lines
+            )
             self._running.add(worker)
             if self._stopping.is_set():  # while it was being started
                 worker.terminate()
@@ -189,16 +235,22 @@ class Supervisor:
                 worker.kill()
             code = await worker.ended()
             self._running.discard(worker)
+            why = worker.error or f"Worker {worker.pid} {how_it_ended(code)}."
             if self._stopping.is_set():
-                if -code in (signal.SIGTERM, signal.SIGINT) and not worker.ready:
-                    code = 0  # it had nothing yet to stop; Python ends by SIGINT, too
-                self._explain(worker)
-                self._return_codes.append(code)
-            elif delay := self._after(worker, code, restarts):
+                self._ended_when_told(worker, code)
+                self._watcher.ended(number, why)
+            elif delay := self._after(worker, code, restarts, why):
+                self._watcher.ended(number, f"{why} Another one starts.")
                 await self._pause(delay)
 
+    def _ended_when_told(self, worker: WorkerProcess, code: int) -> None:
+        if -code in (signal.SIGTERM, signal.SIGINT) and not worker.ready:
+            code = 0  # it had nothing yet to stop; Python ends by SIGINT, too
+        self._explain(worker)
+        self._return_codes.append(code)
+
     def _after(
-        self, worker: WorkerProcess, code: int, restarts: Restarts
+        self, worker: WorkerProcess, code: int, restarts: Restarts, why: str
     ) -> float | None:
         """Decide what follows the end of a worker that nobody has asked to end.
 
@@ -210,16 +262,15 @@ class Supervisor:
             self._explain(worker)
             self._give_up(code)
             return None
-        what = worker.error or f"Worker {worker.pid} {_how_it_ended(code)}."
         delay = restarts.died(counts=not passes)
         if delay is None:
             complain(
-                f"{what} {Restarts.EARLY_DEATHS} in a row did not live for "
+                f"{why} {restarts.early_deaths} in a row did not live for "
                 f"{Restarts.EARLY:g} s, so there will be no other."
             )
             self._give_up(code)
         else:
-            complain(f"{what} Another one starts in {delay:.1f} s.")
+            complain(f"{why} Another one starts in {delay:.1f} s.")
         return delay
 
     def _explain(self, worker: WorkerProcess) -> None:
@@ -239,7 +290,8 @@ class Supervisor:
             async with asyncio.timeout(delay):
                 await self._stopping.wait()
 
-    def _write(self, descriptor: int, lines: bytes) -> None:
+    def write(self, descriptor: int, lines: bytes) -> None:
+        """Print what a process of the run has printed."""
         stream = sys.stdout if descriptor == 1 else sys.stderr
         try:
             stream.buffer.write(lines)
@@ -252,7 +304,8 @@ class Supervisor:
             self.stop()
 
 
-def _how_it_ended(code: int) -> str:
+def how_it_ended(code: int) -> str:
+    """Say it, as in `Worker 7 was killed by SIGKILL`."""
     if code >= 0:
         return f"ended with exit code {code}"
     try:

@@ -13,26 +13,37 @@ import faulthandler
 import gc
 import io
 import os
-import re
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import CancelledError
 from types import FrameType
+from typing import Protocol
 
 from fastkafka.app import FastKafka
+from fastkafka.cli import dump
 from fastkafka.cli.embedded import reachable
-from fastkafka.cli.loading import UserModuleError, load_app, user_traceback
-from fastkafka.cli.logs import configure_logging
+from fastkafka.cli.loading import (
+    UserModuleError,
+    choose_broker,
+    load_app,
+    user_traceback,
+)
+from fastkafka.cli.logs import LogFormat, configure_logging
 from fastkafka.cli.original_log import OriginalLog
 from fastkafka.cli.process import Report
 from fastkafka.errors import BrokerUnavailableError, FastKafkaError
+from fastkafka.observe.snapshot import Snapshot
+from fastkafka.observe.workers import with_blocked_loop
 
 GRACE = 1.0
 """Seconds after the deadline of a stop until a process that hangs is ended."""
 
-_ADDRESSES = re.compile(r"[^\s,]+:\d+(,[^\s,]+:\d+)*")
+INTERVAL = 1.0
+"""Seconds between snapshots that the parent gets."""
 
 
 def main() -> None:
@@ -46,15 +57,19 @@ def run_worker(arguments: Sequence[str]) -> int:
     parent = None if options.control is None else Parent(options.control)
     try:
         stop = StopSignal(options.shutdown_timeout, repeat_kills=parent is None)
-        _configure_output(options.log_level)
+        _configure_output(options.log_level, options.log_format)
         with reachable(options.kafka_broker) as kafka_broker:
             app = load_app(options.app)
             log = OriginalLog(app)
-            _point(app, kafka_broker)
+            choose_broker(app, kafka_broker)
             log.broker_is_chosen()
             app.shutdown_timeout = options.shutdown_timeout
-            _tell(parent, "loaded")
-            return asyncio.run(_serve(app, stop, lambda: _tell(parent, "ready"), log))
+            app.worker = options.worker
+            _tell(parent, "loaded", " ".join(sorted(app.get_topics())))
+            watcher = parent if options.snapshots else None
+            return asyncio.run(
+                _serve(app, stop, lambda: _tell(parent, "ready"), log, watcher)
+            )
     except KeyboardInterrupt:
         return 0  # told to stop before anything had started
     except UserModuleError as error:
@@ -71,7 +86,11 @@ def run_worker(arguments: Sequence[str]) -> int:
 
 
 async def _serve(
-    app: FastKafka, stop: StopSignal, on_ready: Callable[[], None], log: OriginalLog
+    app: FastKafka,
+    stop: StopSignal,
+    on_ready: Callable[[], None],
+    log: OriginalLog,
+    watcher: Parent | None,
 ) -> int:
     """Run *app* until the signal or until it fails; return the exit code.
 
@@ -90,8 +109,9 @@ async def _serve(
 
     stop.call(lambda: loop.call_soon_threadsafe(cancel))
     try:
-        async with app:
+        async with shown_to(watcher, app), app:
             running = asyncio.ensure_future(app.wait_stopped())
+            dump.listen(app)
             on_ready()
             # What has been loaded stays: the garbage collector need not look at it
             # again and again while records come and go.
@@ -176,13 +196,22 @@ class Parent:
     def __init__(self, descriptor: int) -> None:
         self._socket = socket.socket(fileno=descriptor)
         self._socket.set_inheritable(False)
+        self._lock = threading.Lock()
         threading.Thread(target=self._watch, name="parent", daemon=True).start()
 
     def tell(self, report: Report, text: str = "") -> None:
         """Report to the parent, in one line."""
         line = " ".join([report, *text.split()])[:32_000]
-        with contextlib.suppress(OSError):  # it has gone; `_watch` sees to that
-            self._socket.sendall(f"{line}\n".encode(errors="replace"))
+        self._send(f"{line}\n".encode(errors="replace"))
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Report to the parent how this worker is."""
+        self._send(b"snapshot %b\n" % snapshot.to_json())
+
+    def _send(self, line: bytes) -> None:
+        # Two threads report; a line is never within another.
+        with self._lock, contextlib.suppress(OSError):  # it has gone; see `_watch`
+            self._socket.sendall(line)
 
     def _watch(self) -> None:
         """Stop when the parent is gone, however it went."""
@@ -202,19 +231,67 @@ def _tell(parent: Parent | None, report: Report, text: str = "") -> None:
         sys.stderr.write(f"{text}\n")
 
 
-def _point(app: FastKafka, kafka_broker: str) -> None:
-    """Let *app* use the broker that the command line names."""
-    if _ADDRESSES.fullmatch(kafka_broker):
-        app.set_bootstrap_servers(kafka_broker)
-    else:
-        app.set_kafka_broker(kafka_broker)
+class Watcher(Protocol):
+    """Whom snapshots are shown to: the `Parent`."""
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Take one."""
 
 
-def _configure_output(log_level: str) -> None:
+class HasSnapshot(Protocol):
+    """What makes them: an app."""
+
+    def snapshot(self) -> Snapshot:
+        """Return what it looks like now."""
+
+
+@contextlib.asynccontextmanager
+async def shown_to(watcher: Watcher | None, app: HasSnapshot) -> AsyncIterator[None]:
+    """Report a snapshot each second, and one at the end.
+
+    It is made on the event loop, where nothing changes meanwhile. While that is blocked
+    nothing changes either, so a thread makes it, which tells that it is blocked.
+    """
+    if watcher is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    ended = threading.Event()
+
+    async def made() -> Snapshot:
+        return app.snapshot()
+
+    def show() -> None:
+        turned = time.monotonic()
+        while not ended.wait(INTERVAL):
+            answer = asyncio.run_coroutine_threadsafe(made(), loop)
+            try:
+                snapshot = answer.result(INTERVAL)
+                turned = time.monotonic()
+            except CancelledError:  # the loop is being closed
+                return
+            except TimeoutError:
+                answer.cancel()
+                since = time.monotonic() - turned
+                snapshot = with_blocked_loop(app.snapshot(), since)
+            if not ended.is_set():
+                watcher.show(snapshot)
+
+    watcher.show(app.snapshot())
+    thread = threading.Thread(target=show, name="snapshots", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.show(app.snapshot())
+
+
+def _configure_output(log_level: str, log_format: str) -> None:
     """Log to stdout, and let every line out as it is written."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
-    configure_logging(log_level)
+    configure_logging(log_level, log_format)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -225,8 +302,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("app", metavar="APP", help="The app, as module:attribute.")
     parser.add_argument("--kafka-broker", required=True)
     parser.add_argument("--log-level", default="info")
+    parser.add_argument("--log-format", choices=list(LogFormat), default="text")
     parser.add_argument("--shutdown-timeout", type=float, default=25.0)
     parser.add_argument("--control", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--snapshots", action="store_true", help=argparse.SUPPRESS)
     return parser
 
 

@@ -289,11 +289,15 @@ class ApacheKafkaBroker:
         ]
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         for process in self._processes:
-            process.configure(self._processes, self._properties)
+            process.configure(self._processes, self._properties_of(process))
             process.format(cluster_id)
         for process in self._processes:
             process.run()
         self._watch_over()
+
+    def _properties_of(self, process: KafkaProcess) -> Mapping[str, str]:
+        """Return the settings of one broker that differ from ours."""
+        return self._properties
 
     def _watch_over(self) -> None:
         if self._guard is not None:

@@ -14,7 +14,7 @@ from fastkafka.errors import BrokerUnavailableError
 
 _JVM = (
     "-Xms128m",
-    "-Xmx768m",
+    "-Xmx512m",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",  # for a life of minutes the quick compiler is quicker
     "-Dlog4j2.level=WARN",

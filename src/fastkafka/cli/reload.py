@@ -1,0 +1,343 @@
+"""Run an app, and run it again when a file changes: `fastkafka dev`, `run --reload`.
+
+The workers are stopped as ever, so that nothing is lost and the group goes on where it
+was, and started again. The web process is replaced by a new one that serves the same
+socket, so that no request finds nobody. What cannot be imported is shown until it can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from fastkafka.cli.listening import listening, url_of
+from fastkafka.cli.logs import LogFormat
+from fastkafka.cli.process import JsonLines, WorkerProcess, prefixed
+from fastkafka.cli.running import Plan
+from fastkafka.cli.supervise import Supervisor, Watcher
+from fastkafka.cli.terminal import complain, say
+from fastkafka.errors import ConfigError
+from fastkafka.observe.snapshot import Snapshot
+from fastkafka.observe.workers import Workers, to_line
+
+INTERVAL = 1.0
+DEBOUNCE_MS = 100
+"""An editor writes a file in several steps."""
+STOP_SECONDS = 2.0
+
+Topics = Callable[[Sequence[str]], None]
+"""Called with an app's topics before it connects."""
+
+
+def check_watchfiles() -> Any:
+    """Import watchfiles.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
+    try:
+        return importlib.import_module("watchfiles")
+    except ImportError as error:
+        raise ConfigError(
+            "Reloading needs `watchfiles`, which is not installed. Install "
+            "`fastkafka[reload]`, or give `--no-reload` to `fastkafka dev`."
+        ) from error
+
+
+async def run_again(plan: Plan) -> int:
+    """Run an app as `fastkafka run --reload` does; return the exit code.
+
+    Raises:
+        ConfigError: watchfiles is not installed, it cannot listen at that address, or
+            a flag makes no sense with it.
+    """
+    if plan.health_file is not None:
+        raise ConfigError(
+            "`--health-file` is for production, `--reload` for development. Leave one "
+            "of them out."
+        )
+    with contextlib.ExitStack() as stack:
+        server = None
+        if plan.http is not None:
+            server = stack.enter_context(listening(plan.http))
+            say(f"Page, probes and metrics: {url_of(server)}")
+        return await run_reloading(plan, folders=[Path.cwd()], server=server)
+
+
+async def run_reloading(
+    plan: Plan,
+    *,
+    folders: Sequence[Path],
+    server: socket.socket | None = None,
+    topics: Topics = lambda names: None,
+    reload: bool = True,
+) -> int:
+    """Run an app until a signal, again and again when a file changes.
+
+    Args:
+        plan: What is run.
+        folders: Whose Python files are watched.
+        server: The socket of the page; None is no page.
+        topics: Called with the app's topics before it connects.
+        reload: False runs it only once.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ConfigError: watchfiles is not installed.
+    """
+    watchfiles = check_watchfiles() if reload else None
+    for name in ("fastkafka._components._subprocess", "watchfiles"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Python takes compiled code for that of a file that was changed twice in a second.
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    reports = _Reports(Workers(plan.num_workers), topics)
+    async with contextlib.AsyncExitStack() as stack:
+        web: _Web | None = None
+        if server is not None:
+            web = await stack.enter_async_context(_serving(plan, server, reports))
+        changes = asyncio.Queue[list[str]]()
+        if watchfiles is not None:
+            watching = asyncio.create_task(_watch(watchfiles, folders, changes))
+            stack.callback(watching.cancel)
+        changed: list[str] = []
+        while True:
+            run = _Run(plan, reports)
+            reports.starts(changed, page=web is not None)
+            running = asyncio.create_task(run.run())
+            if changed and web is not None:
+                await web.replace()
+            code = await _until_changed(running, run, changes, reports)
+            if run.told or not reload:
+                reports.stops_for_good()
+                return code
+            changed = await reports.next(changes)
+            if reports.interrupted:
+                return code
+
+
+async def _until_changed(
+    running: asyncio.Task[int],
+    run: _Run,
+    changes: asyncio.Queue[list[str]],
+    reports: _Reports,
+) -> int:
+    """Return the exit code of a run that has ended, or was stopped by a change."""
+    changing = asyncio.create_task(changes.get())
+    await asyncio.wait({running, changing}, return_when=asyncio.FIRST_COMPLETED)
+    if changing.done():
+        reports.changed = changing.result()
+        run.stop()
+    else:
+        changing.cancel()
+    return await running
+
+
+class _Run(Supervisor):
+    """One run between two changes.
+
+    Attributes:
+        told: A signal has ended it.
+    """
+
+    def __init__(self, plan: Plan, reports: _Reports) -> None:
+        super().__init__(
+            plan.worker,
+            num_workers=plan.num_workers,
+            shutdown_timeout=plan.shutdown_timeout,
+            lines=JsonLines if plan.log_format == LogFormat.JSON else prefixed,
+            watcher=reports,
+        )
+        self.told = False
+
+    def _on_signal(self) -> None:
+        self.told = True
+        super()._on_signal()
+
+
+class _Reports(Watcher):
+    """What the workers say, over all runs.
+
+    Attributes:
+        workers: What is known of them.
+        changed: The files whose change has ended a run; empty before.
+        interrupted: A signal has come while nothing ran.
+    """
+
+    def __init__(self, workers: Workers, topics: Topics) -> None:
+        self.workers = workers
+        self.changed: list[str] = []
+        self.interrupted = False
+        self._topics = topics
+        self._since = time.monotonic()
+        self._why: list[str] = []
+        self._waits: set[str] = set()
+
+    def starts(self, changed: Sequence[str], *, page: bool) -> None:
+        """A run starts, because of these files; with a page or without."""
+        self._since = time.monotonic()
+        self._why = list(changed)
+        self._waits = {"app", "page"} if page else {"app"}
+
+    def stops_for_good(self) -> None:
+        """No other run follows."""
+        self.workers.stopping()
+
+    async def next(self, changes: asyncio.Queue[list[str]]) -> list[str]:
+        """Return the files that have changed; wait for that after a failure."""
+        changed, self.changed = self.changed, []
+        if changed:
+            return changed
+        complain("It is tried again as soon as a file changes.")
+        waiting = asyncio.create_task(changes.get())
+        loop = asyncio.get_running_loop()
+
+        def interrupt() -> None:
+            self.interrupted = True
+            waiting.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, interrupt)
+        with contextlib.suppress(asyncio.CancelledError):
+            return await waiting
+        return []
+
+    def loaded(self, worker: int, topics: Sequence[str]) -> None:
+        """A worker has imported the app."""
+        self._topics(topics)
+
+    def ready(self, worker: int) -> None:
+        """A worker's app has started."""
+        self.serves("app")
+
+    def serves(self, what: str) -> None:
+        """The app, or the page, is there; when both are, somebody wants to know."""
+        if what in self._waits:
+            self._waits.remove(what)
+            if not self._waits:
+                seconds = time.monotonic() - self._since
+                said = f"{_named(self._why)}: ready again" if self._why else "Ready"
+                say(f"{said} after {seconds:.1f} s.")
+
+    def heard(self, worker: int, snapshot: str) -> None:
+        """A worker says how it is."""
+        self.workers.heard(worker, Snapshot.from_json(snapshot))
+
+    def ended(self, worker: int, why: str) -> None:
+        """A worker's process has ended."""
+        self.workers.ended(worker, why)
+
+
+def _named(files: Sequence[str]) -> str:
+    names = sorted({Path(file).name for file in files})
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"Changed {names[0]}{more}"
+
+
+async def _watch(
+    watchfiles: Any, folders: Sequence[Path], changes: asyncio.Queue[list[str]]
+) -> None:
+    async for found in watchfiles.awatch(
+        *folders,
+        watch_filter=watchfiles.PythonFilter(),
+        debounce=DEBOUNCE_MS,
+        step=20,
+        recursive=True,
+    ):
+        changes.put_nowait([path for _, path in found])
+
+
+class _Web:
+    """The web process, and the one that takes its place.
+
+    Args:
+        plan: What is run.
+        server: What it serves.
+        reports: What it is told.
+    """
+
+    def __init__(self, plan: Plan, server: socket.socket, reports: _Reports) -> None:
+        self._plan = plan
+        self._server = server
+        self._reports = reports
+        self._process: WorkerProcess | None = None
+        self._told = b""
+
+    async def replace(self) -> None:
+        """Start another one; the one before ends as soon as it serves."""
+        before = self._process
+        ready = asyncio.Event()
+        address = self._server.getsockname()[0]
+        process = await WorkerProcess.start(
+            lambda control: self._plan.web(control, self._server.fileno(), address),
+            _write,
+            lambda report, _: ready.set() if report == "ready" else None,
+            pass_fds=[self._server.fileno()],
+        )
+        self._process = process
+        ended = asyncio.create_task(process.ended())
+        waiting = asyncio.create_task(ready.wait())
+        while not ended.done() and not waiting.done():
+            process.tell(to_line(self._reports.workers.snapshots()))
+            await asyncio.wait(
+                {ended, waiting},
+                timeout=0.05,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        waiting.cancel()
+        if before is not None:
+            await _end(before)
+        if ended.done():
+            complain(f"The web process ended with exit code {ended.result()}.")
+        self._reports.serves("page")
+
+    async def keep_telling(self) -> None:
+        """Tell it once a second how the workers are; replace one that has ended."""
+        while True:
+            await asyncio.sleep(INTERVAL)
+            if self._process is not None:
+                self._process.tell(to_line(self._reports.workers.snapshots()))
+
+    async def stop(self) -> None:
+        """End it."""
+        if self._process is not None:
+            await _end(self._process)
+
+
+async def _end(process: WorkerProcess) -> None:
+    process.terminate()
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.ended()
+    except TimeoutError:
+        process.kill()
+        await process.ended()
+
+
+@contextlib.asynccontextmanager
+async def _serving(
+    plan: Plan, server: socket.socket, reports: _Reports
+) -> AsyncIterator[_Web]:
+    web = _Web(plan, server, reports)
+    starting = asyncio.create_task(web.replace())
+    telling = asyncio.create_task(web.keep_telling())
+    try:
+        yield web
+    finally:
+        telling.cancel()
+        await starting
+        await web.stop()
+
+
+def _write(descriptor: int, lines: bytes) -> None:
+    (say if descriptor == 1 else complain)(lines.decode(errors="replace").rstrip("\n"))

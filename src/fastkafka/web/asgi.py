@@ -1,0 +1,129 @@
+"""What is served over HTTP: probes, metrics, the AsyncAPI document; start here.
+
+The page adds its own routes. `guard.py` says who may read what; probes and metrics
+are open to everybody who reaches the port.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
+from http import HTTPStatus
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from fastkafka.asyncapi.page import page
+from fastkafka.asyncapi.schemas import Json
+from fastkafka.errors import ConfigError, FastKafkaError
+from fastkafka.web.guard import TOKEN_VARIABLE, Rules
+from fastkafka.web.probes import probe_routes
+from fastkafka.web.source import Source
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def make_app(
+    source: Source,
+    *,
+    document: Callable[[], Json],
+    rules: Rules,
+    routes: Sequence[BaseRoute] = (),
+) -> Starlette:
+    """Return the ASGI app: the same for one process and for a run of workers.
+
+    All addresses in it are relative, so it can be mounted anywhere.
+
+    Args:
+        source: What runs.
+        document: Makes the AsyncAPI document, when it is first asked for. When it
+            raises a `FastKafkaError`, its sentence is the answer.
+        rules: Who may read the document.
+        routes: More of them, asked after those here; they guard themselves.
+    """
+    document = cache(document)
+
+    async def metrics(request: Request) -> Response:
+        try:
+            prometheus = importlib.import_module("fastkafka.observe.prometheus")
+        except ConfigError as missing:
+            return PlainTextResponse(str(missing), HTTPStatus.NOT_IMPLEMENTED)
+        accept = request.headers.get("accept", "")
+        text, content_type = prometheus.exposition(source.snapshots, accept)
+        return Response(text, headers={"content-type": content_type})
+
+    async def asyncapi(_: Request) -> Response:
+        return JSONResponse(document())
+
+    async def docs(_: Request) -> Response:
+        downloads = {"asyncapi.json": "asyncapi.json"}
+        return HTMLResponse(page(document(), downloads=downloads))
+
+    return Starlette(
+        routes=[
+            *probe_routes(source),
+            Route("/metrics", metrics),
+            Route("/asyncapi.json", _read_only_by(rules, asyncapi)),
+            Route("/docs", _read_only_by(rules, docs)),
+            *routes,
+        ]
+    )
+
+
+def _read_only_by(rules: Rules, endpoint: Endpoint) -> Endpoint:
+    """Answer those who may read; the sentence of a `FastKafkaError` is an answer."""
+
+    async def answer(request: Request) -> Response:
+        refusal = _refusal(rules, request)
+        if refusal is not None:
+            response = refusal
+        else:
+            try:
+                response = await endpoint(request)
+            except FastKafkaError as error:
+                response = _refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        response.headers.update(_HEADERS)
+        return response
+
+    return answer
+
+
+_HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "frame-ancestors 'none'",  # the page has the rest of it
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+
+
+def _refusal(rules: Rules, request: Request) -> Response | None:
+    host = request.headers.get("host", "")
+    if not rules.may_be_called(host):
+        return _refuse(
+            HTTPStatus.MISDIRECTED_REQUEST,
+            f"This server is not called {host!r}. If it is, say so with "
+            "`--http-allowed-hosts`.",
+        )
+    if rules.of(request.scope) != "none":
+        return None
+    if rules.token is None:
+        return _refuse(
+            HTTPStatus.FORBIDDEN,
+            f"Nobody may read here without a token. Set `{TOKEN_VARIABLE}`, or listen "
+            "on 127.0.0.1.",
+        )
+    return _refuse(
+        HTTPStatus.UNAUTHORIZED,
+        "The token is missing or wrong. Send it as `Authorization: Bearer ...`.",
+        {"www-authenticate": "Bearer"},
+    )
+
+
+def _refuse(
+    status: HTTPStatus, sentence: str, headers: dict[str, str] | None = None
+) -> Response:
+    return JSONResponse({"error": sentence, "fields": []}, status, headers)

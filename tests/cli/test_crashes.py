@@ -1,0 +1,98 @@
+"""Records that kill their process, and what a worker says when it is asked."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fastkafka.testing import EmbeddedBroker
+from tests import clients
+from tests.cli.test_run import Command
+
+DEADLY = """
+import ctypes
+from fastkafka import FastKafka
+
+app = FastKafka(title="Shop", session_timeout_ms=6000)
+
+@app.consumes(topic="orders")
+async def on_orders(number: int) -> None:
+    print("handles", number)
+    if number == 5:
+        ctypes.string_at(0)
+"""
+
+HANGS = """
+import time
+from fastkafka import FastKafka
+
+app = FastKafka(title="Shop")
+
+@app.consumes(topic="orders")
+async def on_orders(number: int) -> None:
+    print("handles", number)
+    blocks_the_loop()
+
+def blocks_the_loop():
+    time.sleep(3600)
+"""
+
+
+@pytest.fixture
+def servers() -> Iterator[str]:
+    broker = EmbeddedBroker()
+    with broker:
+        broker.create_topic("orders", 1)
+        broker.create_topic("orders-dlt", 1)
+        yield broker.bootstrap_servers
+
+
+def run(tmp_path: Path, servers: str, app: str) -> Command:
+    (tmp_path / "shop.py").write_text(app)
+    arguments = ["--num-workers=1", "--shutdown-timeout=1", f"--kafka-broker={servers}"]
+    return Command(
+        [sys.executable, "-m", "fastkafka", "run", *arguments, "shop:app"], tmp_path
+    )
+
+
+def test_a_record_that_kills_its_process_is_parked_by_the_fifth(
+    tmp_path: Path, servers: str
+) -> None:
+    clients.produce(servers, "orders", [b"%d" % number for number in range(10)])
+    command = run(tmp_path, servers, DEADLY)
+
+    command.wait_for("handles 9")
+    command.signal(signal.SIGTERM)
+
+    assert command.end() == 0
+    assert [line.partition(": ")[2] for line in command.out.splitlines()].count(
+        "handles 5"
+    ) == 4
+    assert "orders[0]@5: 4 processes died while they handled it" in (
+        command.out + command.err
+    )
+    (parked,) = clients.read(servers, "orders-dlt", 1)
+    assert parked.value() == b"5"
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGQUIT])
+def test_a_worker_that_is_asked_shows_its_lanes_and_every_stack(
+    number: signal.Signals, tmp_path: Path, servers: str
+) -> None:
+    clients.produce(servers, "orders", [b"1", b"2"])
+    command = run(tmp_path, servers, HANGS)
+    command.wait_for("handles 1")
+
+    command.signal(number)
+    command.wait_for("== Threads", on="err")
+    command.wait_for("in blocks_the_loop", on="err")
+    os.kill(command.process.pid, signal.SIGTERM)
+    command.end()
+
+    assert "`on_orders` orders[0]: handling for " in command.err
+    assert "orders[0] of shop: done up to 0, read up to 2, end " in command.err

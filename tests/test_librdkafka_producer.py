@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
+import pytest
+
+from fastkafka import FastKafka, ProduceError
+from fastkafka.testing import EmbeddedBroker
 from fastkafka.transport.librdkafka import LibrdkafkaProducer
 
 
@@ -40,3 +45,36 @@ async def test_nothing_overtakes_what_waits_for_room() -> None:
     producer._feed(queue)
     assert queue.records == [b"1", b"2", b"3"]
     assert not producer.full
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+async def test_a_forked_process_is_told_that_it_cannot_produce(
+    embedded: EmbeddedBroker,
+) -> None:
+    app = FastKafka(title="Shop", bootstrap_servers=embedded.bootstrap_servers)
+
+    @app.produces(topic="orders")
+    def to_orders(number: int) -> int:
+        return number
+
+    async with app:
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                to_orders(1)
+                said = "nothing"
+            except ProduceError as error:
+                said = str(error)
+            os.write(writer, said.encode())
+            os._exit(0)
+        os.waitpid(child, 0)  # noqa: ASYNC222 - it ends at once
+        os.close(writer)
+        said = os.read(reader, 10_000).decode()
+        os.close(reader)
+
+    assert said == (
+        "A record for 'orders' cannot be sent from a forked process: the Kafka "
+        "client's threads stay with its parent. Use a process that is spawned "
+        '(`multiprocessing.get_context("spawn")`), or produce in the parent.'
+    )

@@ -187,11 +187,12 @@ async def test_a_gap_is_passed_where_that_is_wanted(
     (gap,) = second.events
     assert (gap.kind, gap.what, gap.offset) == ("gap", f"{topic}[0]", offsets[0])
     assert gap.text.startswith(
-        f"{topic}[0]: the group's offset is not there any more: "
+        f"{topic}[0]: the group's offset 2 is not there any more: "
     )
     assert gap.text.endswith(
         "The log has the offsets 4 to 5 now; "
-        f"by `on_gap={on_gap!r}` the group goes on at {offsets[0]}."
+        f"by `on_gap={on_gap!r}` the group goes on at {offsets[0]}. "
+        f"{offsets[0] - 2} offsets are passed over."
     )
     assert second.offsets(0) == offsets
     assert second.errors == []

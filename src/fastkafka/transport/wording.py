@@ -20,16 +20,35 @@ def gap_error(partition: TopicPartition, text: str, *, code: str) -> ClientError
 
 
 def gap_passed(
-    partition: TopicPartition, text: str, low: int, high: int, on_gap: str
+    partition: TopicPartition,
+    text: str,
+    *,
+    before: int | None,
+    low: int,
+    high: int,
+    on_gap: str,
 ) -> Event:
-    """Say that a group goes on behind records that are gone; `offset` is where."""
+    """Say that a group goes on behind records that are gone; `offset` is where.
+
+    Args:
+        partition: Where.
+        text: What the broker says.
+        before: The group's offset, if it is known.
+        low: Where the log begins now.
+        high: Where it ends.
+        on_gap: "earliest" or "latest".
+    """
     offset = low if on_gap == "earliest" else high
+    size = ""
+    if before is not None and before < offset:
+        size = f" {offset - before} offsets are passed over."
+    which = "offset" if before is None else f"offset {before}"
     return Event(
         "gap",
         str(partition),
-        f"{partition}: the group's offset is not there any more: {text}. The log has "
+        f"{partition}: the group's {which} is not there any more: {text}. The log has "
         f"the offsets {low} to {high} now; by `on_gap={on_gap!r}` the group goes on "
-        f"at {offset}.",
+        f"at {offset}.{size}",
         *partition,
         offset=offset,
     )

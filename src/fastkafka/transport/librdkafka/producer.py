@@ -9,8 +9,10 @@ from it again for every single one.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
+import weakref
 from collections import Counter, deque
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -38,6 +40,36 @@ TICK_SECONDS = 0.002
 """How often it does."""
 
 _Queued = tuple[str, bytes | None, bytes | None, int, Delivered, int, Headers | None]
+
+
+class _AfterFork:
+    """Stands for the client in a process that was forked: its threads are not there."""
+
+    def produce(self, topic: str, *args: Any, **kwargs: Any) -> None:
+        raise ProduceError(
+            f"A record for '{topic}' cannot be sent from a forked process: the Kafka "
+            "client's threads stay with its parent. Use a process that is spawned "
+            '(`multiprocessing.get_context("spawn")`), or produce in the parent.',
+            code="_STATE",
+            topic=topic,
+        )
+
+    def poll(self, timeout: float) -> int:
+        return 0
+
+    def __len__(self) -> int:
+        return 0
+
+
+_producers: weakref.WeakSet[LibrdkafkaProducer] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for producer in _producers:
+        producer._client = _AfterFork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class LibrdkafkaProducer:
@@ -80,6 +112,7 @@ class LibrdkafkaProducer:
         missing = missing_topics(client, self._topics, doing="write to")
         self._connection.found()
         self._client = client
+        _producers.add(self)
         return missing
 
     def send(

@@ -36,6 +36,8 @@ class Starts:
         self._on_gap = on_gap
         self._started: set[str] = set()
         """Topics whose partitions are new when they appear from now on."""
+        self._before: dict[TopicPartition, int] = {}
+        """What was committed when a partition was assigned."""
         self._at_start: dict[str, int] = {}
         """How many partitions the topics had when the consumer started."""
 
@@ -68,6 +70,7 @@ class Starts:
             for p in committed
             if p.offset >= 0
         }
+        self._before.update((p, c.offset) for p, c in before.items())
         known = {topic for topic, _ in before} | self._started
         pinned = []
         for partition in committed:
@@ -121,7 +124,14 @@ class Starts:
             return gap_error(partition, text, code=error.name())
         where = confluent_kafka.TopicPartition(*partition)
         low, high = _retried(client.get_watermark_offsets, where)
-        return gap_passed(partition, text, low, high, wanted)
+        return gap_passed(
+            partition,
+            text,
+            before=self._before.get(partition),
+            low=low,
+            high=high,
+            on_gap=wanted,
+        )
 
 
 def _wanted(by_topic: Mapping[str, str], topic: str) -> str:

@@ -397,12 +397,19 @@ class MemoryConsumer:
     def _cross_gap(self, partition: TopicPartition, refusal: Refusal) -> None:
         """Go on behind records that the broker no longer has, or end the app."""
         log, wanted = self._cluster.log(partition), _wanted(self._on_gap, partition)
-        del self._positions[partition]
+        before = self._positions.pop(partition)
         if wanted == "stop":
             code = "_AUTO_OFFSET_RESET"
             self._fail(gap_error(partition, refusal.text, code=code))
             return
-        gap = gap_passed(partition, refusal.text, log.start, self._end(log), wanted)
+        gap = gap_passed(
+            partition,
+            refusal.text,
+            before=before,
+            low=log.start,
+            high=self._end(log),
+            on_gap=wanted,
+        )
         assert gap.offset is not None
         self._commits.rewind(partition)
         self._positions[partition] = self._done[partition] = gap.offset

@@ -165,7 +165,6 @@ def spawn(lab: Lab) -> Outcome:
     title="a handler forks, and the child produces",
     injected="`os.fork` in a sync handler, a producer called in the child",
     holds="no client is shared across a fork: a clear error in the child; L",
-    cause="a producer does not notice that it is in another process",
 )
 def fork(lab: Lab) -> Outcome:
     with lab.trial("s34b", kind="sync", order="key") as trial:

@@ -119,7 +119,7 @@ async def test_a_process_that_is_killed_is_followed_with_care_and_nothing_is_par
 
     assert set(shop.handled) == set(range(300))
     assert shop.parked == []
-    assert "died over this partition" in caplog.text
+    assert "a process died while it had this partition" in caplog.text
 
 
 async def test_a_clean_stop_is_no_death() -> None:

@@ -263,10 +263,12 @@ class Assignment:
         care, first = self._care, self._backlog[0].records[0].offset()
         if care.needed:
             logger.warning(
-                "%s: %d processes have died over this partition, at offset %d or soon "
-                "after. Its next records are handled in small steps, until it is clear "
-                "which of them it was.",
-                *(self.partition, care.deaths, first),
+                "%s: %s died while it had this partition, at offset %d or soon after. "
+                "Its next records are handled in small steps, until it is clear "
+                "whether it was one of them.",
+                self.partition,
+                "a process" if care.deaths == 1 else f"{care.deaths} processes",
+                first,
             )
         while care.needed:
             if self._backlog:

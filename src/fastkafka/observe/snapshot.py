@@ -25,7 +25,7 @@ class Function:
     """A consuming function, in one group.
 
     Attributes:
-        name: `module.function`.
+        name: Of the function.
         group: Its consumer group; None reads without one.
         topics: What it subscribes to; patterns begin with ``^``.
         order: "partition", "key" or "none".
@@ -123,7 +123,7 @@ class Producing:
     """A producing function.
 
     Attributes:
-        name: `module.function`.
+        name: Of the function.
         topic: Where it writes.
         sent: Records handed to the client.
         failed: Records that were refused.

@@ -366,8 +366,8 @@ MUTATIONS = [
     Mutation(
         "D: a step is taken before it is said",
         "engine/assignment.py",
-        "            care.trying = first, end\n            await self._mark(first)",
-        "            care.trying = first, end",
+        "(first, end) if said else None\n            await self._mark(first)",
+        "(first, end) if said else None",
         "tests/test_care.py -k kills",
     ),
     Mutation(

@@ -260,3 +260,29 @@ async def test_partitions_that_are_suspected_are_not_tried_at_the_same_time() ->
     assert lived == [False, False, False, False, True]
     assert shop.parked == [b'{"id": 12}']
     assert set(shop.handled) == {*range(5), *range(10, 15), *range(20, 25)} - {12}
+
+
+async def test_a_record_that_hangs_holds_up_no_other_partition_that_is_suspected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("fastkafka.engine.assignment.ALONE_SECONDS", 0.05)
+    shop = Shop(0, deadly=12)
+    shop.broker = broker = MemoryBroker({"orders": 3})
+    for partition in range(3):
+        for number in range(5):
+            value = b'{"id": %d}' % (10 * partition + number)
+            broker.produce("orders", value, partition=partition)
+    for _ in range(2):
+        assert not await shop.run(lambda: False)
+    shop.deadly = None
+    shop.held = {12: asyncio.Event()}
+
+    def others_are_done() -> bool:
+        broker.commit()
+        committed = broker.committed("shop", "orders")
+        return committed.get(0) == committed.get(2) == 5
+
+    assert await shop.run(others_are_done)
+
+    assert broker.committed("shop", "orders")[1] <= 2
+    assert shop.parked == []

@@ -34,6 +34,9 @@ logger = logging.getLogger(__name__)
 MARK_SECONDS = 2.0
 """How long handling waits for a mark to be committed; then it goes on without."""
 
+ALONE_SECONDS = 10.0
+"""How long a record waits to be tried alone, after a crash."""
+
 _AGAIN_SECONDS = 0.2
 
 
@@ -100,6 +103,7 @@ class Assignment:
         self._arrival = asyncio.Event()
         self._moved = asyncio.Event()
         self._doorkeeper: asyncio.Task[None] | None = None
+        self._crowded = False
         self._closed_door = member.group is not None
         """Runs wait in the backlog: the mark is not committed, or care is taken."""
         # For those who watch.
@@ -293,22 +297,45 @@ class Assignment:
         if rest:
             rest_size = sum(map(_size, rest))
             self._backlog.appendleft(Run(run.partition, rest, rest_size))
-        if len(step) > 1:
-            await self._try(step)
+        if len(step) > 1 or not await self._is_alone():
+            await self._try(step, said=len(step) > 1)
             return
         # A record is to blame only for what happens while nothing else is tried.
-        async with self._member.one_by_one:
-            await self._try(step)
+        try:
+            await self._try(step, said=True)
             self._care.trying = None
             await self._mark(self.offsets.arrived)
+        finally:
+            self._member.one_by_one.release()
 
-    async def _try(self, step: Sequence[Record]) -> None:
+    async def _is_alone(self) -> bool:
+        """Wait until no other partition tries a record alone, but not for ever.
+
+        One whose handler hangs must not hold up the others. They go on without it, and
+        what they try then is not to blame.
+        """
+        if self._crowded:
+            return False
+        try:
+            async with asyncio.timeout(ALONE_SECONDS):
+                await self._member.one_by_one.acquire()
+        except TimeoutError:
+            self._crowded = True
+        return not self._crowded
+
+    async def _try(self, step: Sequence[Record], *, said: bool) -> None:
+        """Let a step in, and wait until it is done.
+
+        Args:
+            step: Its records.
+            said: Commit before what is tried.
+        """
         care, size = self._care, sum(map(_size, step))
         first, end = step[0].offset(), step[-1].offset() + 1
         if care.is_deadly(first):
             self._give_up_on(step[0], size)
         else:
-            care.trying = first, end
+            care.trying = (first, end) if said else None
             await self._mark(first)
             self._let_in(Run(self.partition, step, size))
         while self.offsets.committable is None or self.offsets.committable < end:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,10 @@ from fastkafka.testing import EmbeddedBroker
 # The processes that tests start share the machine with the other tests. Each model of
 # the guides would have its own threads spin on every core while it learns.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell that starts the tests in the background has SIGINT ignored, which is inherited:
+# the programs that tests start would not hear of their Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

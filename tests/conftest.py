@@ -14,8 +14,8 @@ from fastkafka.testing import EmbeddedBroker
 # the guides would have its own threads spin on every core while it learns.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A shell that starts the tests in the background has SIGINT ignored, which they inherit:
-# the programs that they start would not hear of a Ctrl-C.
+# A shell that starts the tests in the background has SIGINT ignored, and the programs
+# that they start would inherit that: they would not hear of a Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -351,11 +351,11 @@ class LibrdkafkaConsumer:
         partitions = [self._partition_of(p.topic, p.partition) for p in revoked]
         if not partitions:
             return
+        ending = self._listener.on_revoked(partitions)
         try:
-            waiting = asyncio.run_coroutine_threadsafe(
-                self._listener.on_revoked(partitions), self._loop
-            )
+            waiting = asyncio.run_coroutine_threadsafe(ending, self._loop)
         except RuntimeError:  # the loop is closed: the program ended without a stop
+            ending.close()
             return
         try:
             waiting.result(self._revoke_timeout)

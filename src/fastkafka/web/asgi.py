@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Route
 from fastkafka.asyncapi.page import page
 from fastkafka.asyncapi.schemas import Json
 from fastkafka.errors import ConfigError, FastKafkaError
-from fastkafka.web.guard import TOKEN_VARIABLE, Rules
+from fastkafka.web.guard import NO_TOKEN, Rules, refuse, refused_host
 from fastkafka.web.probes import probe_routes
 from fastkafka.web.source import Source
 
@@ -84,7 +84,7 @@ def _read_only_by(rules: Rules, endpoint: Endpoint) -> Endpoint:
             try:
                 response = await endpoint(request)
             except FastKafkaError as error:
-                response = _refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+                response = refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
         response.headers.update(_HEADERS)
         return response
 
@@ -101,29 +101,14 @@ _HEADERS = {
 
 
 def _refusal(rules: Rules, request: Request) -> Response | None:
-    host = request.headers.get("host", "")
-    if not rules.may_be_called(host):
-        return _refuse(
-            HTTPStatus.MISDIRECTED_REQUEST,
-            f"This server is not called {host!r}. If it is, say so with "
-            "`--http-allowed-hosts`.",
-        )
+    if refusal := refused_host(rules, request.headers):
+        return refusal
     if rules.of(request.scope) != "none":
         return None
     if rules.token is None:
-        return _refuse(
-            HTTPStatus.FORBIDDEN,
-            f"Nobody may read here without a token. Set `{TOKEN_VARIABLE}`, or listen "
-            "on 127.0.0.1.",
-        )
-    return _refuse(
+        return refuse(HTTPStatus.FORBIDDEN, NO_TOKEN)
+    return refuse(
         HTTPStatus.UNAUTHORIZED,
         "The token is missing or wrong. Send it as `Authorization: Bearer ...`.",
         {"www-authenticate": "Bearer"},
     )
-
-
-def _refuse(
-    status: HTTPStatus, sentence: str, headers: dict[str, str] | None = None
-) -> Response:
-    return JSONResponse({"error": sentence, "fields": []}, status, headers)

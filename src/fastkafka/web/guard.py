@@ -39,6 +39,11 @@ _LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 _EVERYWHERE = {"", "0.0.0.0", "::"}
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]/@\s]+)(?::\d{1,5})?")
 
+NO_TOKEN = (
+    f"Nobody may read here without a token. Set `{TOKEN_VARIABLE}`, or listen on "
+    "127.0.0.1."
+)
+
 _HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -262,7 +267,7 @@ class Guard:
         if refusal is None and scope["method"] not in ("GET", "HEAD"):
             body = await _body(receive)
             if body is None:
-                refusal = _refuse(
+                refusal = refuse(
                     413, f"The body is larger than {LARGEST_BODY:,} bytes."
                 )
             else:
@@ -271,18 +276,13 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
-        hosts = headers.getlist("host")
-        if len(hosts) != 1 or not self._rules.may_be_called(hosts[0]):
-            return _refuse(
-                421,
-                f"This server is not called {', '.join(hosts)!r}. If it "
-                "is, say so with `--http-allowed-hosts`.",
-            )
+        if refusal := refused_host(self._rules, headers):
+            return refusal
         path = path_of(scope)
         if not path.startswith("api/"):
             return None
         if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-            return _refuse(403, "Requests of other sites are refused.")
+            return refuse(403, "Requests of other sites are refused.")
         writes = scope["method"] not in ("GET", "HEAD")
         if writes and (refusal := _refused_write(scope["method"], headers)):
             return refusal
@@ -293,20 +293,16 @@ class Guard:
     def _refused_right(self, scope: Scope, writes: bool) -> Response | None:
         right = scope[RIGHT] = self._rules.of(scope)
         if right == "none" and self._rules.token is not None:
-            return _refuse(
+            return refuse(
                 401,
                 "The token is missing or wrong. Open the link that has it, or send it "
                 "as `Authorization: Bearer ...`.",
                 {"www-authenticate": "Bearer"},
             )
         if writes and right != "write":
-            return _refuse(404, "Sending and replaying are switched off here.")
+            return refuse(404, "Sending and replaying are switched off here.")
         if right == "none":
-            return _refuse(
-                403,
-                "Nobody may read here without a token. Set `"
-                f"{TOKEN_VARIABLE}`, or listen on 127.0.0.1.",
-            )
+            return refuse(403, NO_TOKEN)
         return None
 
 
@@ -343,22 +339,35 @@ def _refused_write(method: str, headers: Headers) -> Response | None:
     A browser asks before it sends another site's header or JSON, and nobody answers.
     """
     if headers.get("x-fastkafka") != "1":
-        return _refuse(403, "The header `X-FastKafka: 1` is missing.")
+        return refuse(403, "The header `X-FastKafka: 1` is missing.")
     origin = headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != headers["host"]:
-        return _refuse(403, f"Requests of {origin!r} are refused.")
+        return refuse(403, f"Requests of {origin!r} are refused.")
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if method == "POST" and kind != "application/json":
-        return _refuse(415, "The body must be `Content-Type: application/json`.")
+        return refuse(415, "The body must be `Content-Type: application/json`.")
     length = headers.get("content-length", "0")
     if length.isdecimal() and int(length) > LARGEST_BODY:
-        return _refuse(413, f"The body is larger than {LARGEST_BODY:,} bytes.")
+        return refuse(413, f"The body is larger than {LARGEST_BODY:,} bytes.")
     return None
 
 
-def _refuse(
+def refused_host(rules: Rules, headers: Headers) -> Response | None:
+    """Refuse what is not called by one of our names: DNS rebinding."""
+    hosts = headers.getlist("host")
+    if len(hosts) == 1 and rules.may_be_called(hosts[0]):
+        return None
+    return refuse(
+        421,
+        f"This server is not called {', '.join(hosts)!r}. If it is, say so with "
+        "`--http-allowed-hosts`.",
+    )
+
+
+def refuse(
     status: int, sentence: str, headers: Mapping[str, str] | None = None
 ) -> Response:
+    """Return an error in the form that all of them have."""
     return JSONResponse({"error": sentence, "fields": []}, status, headers)
 
 

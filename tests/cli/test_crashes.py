@@ -35,10 +35,10 @@ app = FastKafka(title="Shop")
 
 @app.consumes(topic="orders")
 async def on_orders(number: int) -> None:
-    print("handles", number)
-    blocks_the_loop()
+    blocks_the_loop(number)
 
-def blocks_the_loop():
+def blocks_the_loop(number):
+    print("handles", number)
     time.sleep(3600)
 """
 

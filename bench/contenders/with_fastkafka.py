@@ -18,6 +18,7 @@ import msgspec
 from bench import child
 from bench.contenders.iris import Iris, Prediction
 from fastkafka import FastKafka, Retry
+from fastkafka.cli import garbage
 from fastkafka.transport.base import TopicPartition
 from fastkafka.transport.librdkafka import LibrdkafkaConsumer, LibrdkafkaTransport
 
@@ -184,8 +185,7 @@ def worker(job: child.Job) -> child.Result:
         loop = asyncio.get_running_loop()
         told = loop.run_in_executor(None, sys.stdin.read)
         async with app:
-            gc.collect()
-            gc.freeze()
+            garbage.leave_what_stays()
             while not told.done():
                 await asyncio.wait({told}, timeout=0.1)
                 print(progress.line(), flush=True)
@@ -286,9 +286,7 @@ def _app_that_finishes(job: child.Job) -> tuple[FastKafka, child.Tally, Ended]:
 
 async def _run(app: FastKafka, ended: Ended) -> None:
     async with app:
-        # As `fastkafka run` does when an app is ready.
-        gc.collect()
-        gc.freeze()
+        garbage.leave_what_stays()  # as `fastkafka run` does
         tasks = {
             asyncio.ensure_future(ended.wait()),
             asyncio.ensure_future(app.wait_stopped()),

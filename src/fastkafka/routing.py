@@ -184,7 +184,8 @@ class ProducingFunction:
             @wraps(function)
             def produce(*args: Any, **kwargs: Any) -> Any:
                 value = self.route.function(*args, **kwargs)
-                self._started().send(value)
+                sender = self.sender
+                (self._started() if sender is None else sender).send(value)
                 return value
 
         return produce

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import contextlib
 import faulthandler
-import gc
 import io
 import os
 import signal
@@ -24,7 +23,7 @@ from types import FrameType
 from typing import Protocol
 
 from fastkafka.app import FastKafka
-from fastkafka.cli import dump
+from fastkafka.cli import dump, garbage
 from fastkafka.cli.embedded import reachable
 from fastkafka.cli.loading import (
     UserModuleError,
@@ -113,10 +112,7 @@ async def _serve(
             running = asyncio.ensure_future(app.wait_stopped())
             dump.listen(app)
             on_ready()
-            # What has been loaded stays: the garbage collector need not look at it
-            # again and again while records come and go.
-            gc.collect()
-            gc.freeze()
+            garbage.leave_what_stays()
             await asyncio.wait({running})
             stop.start_deadline()
             log.stops()

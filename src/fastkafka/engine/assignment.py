@@ -16,8 +16,8 @@ from typing import Protocol
 
 from fastkafka.engine.care import Care
 from fastkafka.engine.finished import Note, Stretch, read
-from fastkafka.engine.lanes import Pool
 from fastkafka.engine.offsets import OffsetTracker
+from fastkafka.engine.pool import Pool
 from fastkafka.errors import ClientError, CrashError, RecordError
 from fastkafka.messages import Record
 from fastkafka.observe.snapshot import Partition
@@ -180,8 +180,9 @@ class Assignment:
 
     def entered(self) -> None:
         """A slice was begun."""
+        if not self._in_flight:
+            self.idle.clear()
         self._in_flight += 1
-        self.idle.clear()
 
     def left(self) -> None:
         """A slice is settled."""

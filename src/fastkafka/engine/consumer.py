@@ -22,7 +22,7 @@ from contextlib import contextmanager
 
 from fastkafka.engine.assignment import Assignment
 from fastkafka.engine.deadletters import DeadLetters
-from fastkafka.engine.lanes import Pool
+from fastkafka.engine.pool import Pool
 from fastkafka.errors import ClientError, RecordError
 from fastkafka.observe.events import Event, Tell, Tracer
 from fastkafka.observe.snapshot import Function, Member, Partition

@@ -180,7 +180,7 @@ class DeadLetters:
         async with self._in_turn:  # they keep the order of their records
             producer, partitions = await self._target(topic, record.topic())
             same = record.partition()
-            scope = DeliveryScope(loop).open(settled)
+            scope = DeliveryScope(loop)
             delivered = scope.expect(0, producer)
             producer.send(
                 topic,
@@ -191,7 +191,7 @@ class DeadLetters:
                 0,
                 delivered,
             )
-            scope.close()
+            scope.close(settled)
         for _, error, report, refusing in await done:
             raise refusing.explain(error, report)
 

@@ -29,8 +29,9 @@ class FunctionCounters:
         self.parked: Counter[str] = Counter()
         self.buckets = [0] * (len(BUCKETS) + 1)
 
-    def took(self, seconds: float, records: int) -> None:
-        """A handler was called for some records, one after another."""
+    def took(self, decode_seconds: float, seconds: float, records: int) -> None:
+        """Some records were decoded, and a handler called for one after another."""
+        self.decode_seconds += decode_seconds
         self.seconds += seconds
         if records:
             self.handled += records

@@ -6,8 +6,8 @@ Variants are nothing (pydantic), "msgspec" and "batch".
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
-import logging
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +19,7 @@ from bench import child
 from bench.contenders.iris import Iris, Prediction
 from fastkafka import FastKafka, Retry
 from fastkafka.cli import garbage
+from fastkafka.cli.logs import configure_logging
 from fastkafka.transport.base import TopicPartition
 from fastkafka.transport.librdkafka import LibrdkafkaConsumer, LibrdkafkaTransport
 
@@ -74,7 +75,8 @@ def consume_and_produce(job: child.Job) -> child.Tally:
 def failures(job: child.Job) -> child.Tally:
     """Fail with every so-manieth record; it is retried and then parked."""
     # As `fastkafka run` does: each failure is a log record with its traceback.
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO)
+    with contextlib.redirect_stdout(sys.stderr):
+        configure_logging("info")
     app, tally, ended = _app_that_finishes(job)
     every = job.options["every"]
     failed: set[float] = set()

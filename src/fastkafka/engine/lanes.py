@@ -99,7 +99,7 @@ class Lane:
         self._recovery = Recovery(
             crew.policy,
             crew.dead_letters,
-            self._work_slice,
+            self._work_again,
             counters=crew.counters,
             tell=crew.tell,
             function=route.name,
@@ -179,14 +179,17 @@ class Lane:
         crew, outbox, recovery = self._crew, self._outbox, self._recovery
         records, starts, stopped = chunk.records, chunk.starts, chunk.owner.stopped
         start, at = starts[0], 0
+        messages: list[Any] = []
         while at < len(records) and not stopped.is_set():
             if recovery.parking and not await recovery.may_go_on(chunk):
                 return
-            size = crew.slice
+            # What a slice that was cut, or that failed, has left is decoded already.
+            size = len(messages) or crew.slice
             part = records[at : at + size]
             # Records that do not adjoin each other are finished one by one.
             own = (start,) if len(starts) == 1 else starts[at : at + size]
-            outcome = await self._work_slice(chunk, part, own)
+            undecoded = None if messages else self._decode_all(part, messages)
+            outcome = await self._work_slice(chunk, part, own, messages, undecoded)
             done = outcome.done
             if outcome.error is None:
                 self._resize(outcome.seconds, done, size)
@@ -202,6 +205,7 @@ class Lane:
             at += done
             if at < len(records):
                 start = part[done - 1].offset() + 1
+            messages = [] if self._is_batch else messages[done:]
             if outbox.congested is not None:
                 congested, outbox.congested = outbox.congested, None
                 await congested.room()
@@ -214,31 +218,64 @@ class Lane:
     def _begin_turn(self) -> None:
         self._turn_ends = time.perf_counter() + TURN_SECONDS / self._crew.awake
 
-    async def _work_slice(
-        self,
-        chunk: Chunk,
-        records: Sequence[Record],
-        starts: Sequence[int],
-        attempt: int = 1,
-    ) -> Outcome:
-        """Decode and handle some records."""
-        messages: list[Any] = []
-        undecoded: RecordError | None = None
-        failure: RecordError | None = None
-        concerned = 1
-        crew, outbox, owner = self._crew, self._outbox, chunk.owner
+    def _decode_all(
+        self, records: Sequence[Record], messages: list[Any]
+    ) -> RecordError | None:
+        """Decode records into *messages*; return what is wrong with the one behind."""
         began = time.perf_counter()
+        undecoded: RecordError | None = None
         try:
             # All are of one class; its plain function is what `map` calls fastest.
             values = map(type(records[0]).value, records)
             messages.extend(map(self._decode, values))
         except Exception as undecodable:  # noqa: BLE001 - whatever a decoder raises
             undecoded = decoding_error(records[len(messages)], undecodable)
+        self._crew.counters.decode_seconds += time.perf_counter() - began
+        return undecoded
+
+    async def _work_again(
+        self,
+        chunk: Chunk,
+        records: Sequence[Record],
+        starts: Sequence[int],
+        attempt: int,
+    ) -> Outcome:
+        """Handle records once more, with messages that no handler has seen."""
+        if attempt > 1:
+            self._crew.counters.retried += 1
+        messages: list[Any] = []
+        undecoded = self._decode_all(records, messages)
+        return await self._work_slice(
+            chunk, records, starts, messages, undecoded, attempt
+        )
+
+    async def _work_slice(
+        self,
+        chunk: Chunk,
+        records: Sequence[Record],
+        starts: Sequence[int],
+        messages: list[Any],
+        undecoded: RecordError | None,
+        attempt: int = 1,
+    ) -> Outcome:
+        """Handle some records.
+
+        Args:
+            chunk: What they belong to.
+            records: The records.
+            starts: Where their stretches begin; see `Chunk`.
+            messages: What they were decoded to, up to the one that could not be.
+            undecoded: What is wrong with that one.
+            attempt: Which call of their handler it is, from 1.
+        """
+        failure: RecordError | None = None
+        concerned = 1
+        crew, outbox, owner = self._crew, self._outbox, chunk.owner
         crew.running = self
         self._began = self._loop.time()
         outbox.open(self._loop)
         owner.entered()
-        decoded = time.perf_counter()
+        began = time.perf_counter()
         try:
             await self._handle(messages, records)
         except BaseException as raised:  # even SystemExit is a failure
@@ -252,9 +289,7 @@ class Lane:
         finally:
             ended = time.perf_counter()
             done, failed = outbox.index, outbox.failed
-            crew.counters.took(decoded - began, ended - decoded, done - len(failed))
-            if attempt > 1:
-                crew.counters.retried += 1
+            crew.counters.took(ended - began, done - len(failed))
             scope = outbox.close()
             handled = records if done == len(records) else records[:done]
             if scope is None:

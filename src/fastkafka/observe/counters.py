@@ -29,9 +29,8 @@ class FunctionCounters:
         self.parked: Counter[str] = Counter()
         self.buckets = [0] * (len(BUCKETS) + 1)
 
-    def took(self, decode_seconds: float, seconds: float, records: int) -> None:
-        """Some records were decoded, and a handler called for one after another."""
-        self.decode_seconds += decode_seconds
+    def took(self, seconds: float, records: int) -> None:
+        """A handler was called for some records, one after another."""
         self.seconds += seconds
         if records:
             self.handled += records

@@ -50,6 +50,8 @@ class NumberRecord:
 class RecordingConsumer:
     """Stands for the transport; notes what the engine tells it."""
 
+    settles = 0.0
+
     def __init__(self) -> None:
         self.committable: list[int] = []
         self.room: list[tuple[int, int]] = []

@@ -18,6 +18,7 @@ from fastkafka.engine.deadletters import headers_of
 from fastkafka.errors import HandlerError
 from fastkafka.observe.snapshot import Partition, Problem
 from fastkafka.testing import EmbeddedBroker
+from fastkafka.transport.librdkafka import connection
 from fastkafka.web.failures import readable_trace
 from fastkafka.web.guard import rules
 from fastkafka.web.page import Broken
@@ -449,7 +450,8 @@ def test_health_says_what_is_wrong() -> None:
     assert health["events"][0]["text"] == "No broker answers."
 
 
-def test_a_broker_that_is_away_is_said() -> None:
+def test_a_broker_that_is_away_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.1)
     with client(console(app=shop("127.0.0.1:1"))) as page:
         answer = page.get("/api/lag")
     assert answer.status_code == 503

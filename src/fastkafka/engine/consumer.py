@@ -38,9 +38,6 @@ As often, commits learn what is finished out of order."""
 MOST_THREADS = 256
 """Of one client, however large the `concurrency` of its sync functions."""
 
-EMPTY_SECONDS = 3.0
-"""How long a member that got no partition is not yet taken for a standby."""
-
 _CANCEL_SECONDS = 1.0
 """How long a cancelled handler may clean up."""
 
@@ -217,7 +214,8 @@ class GroupMember:
         else:
             # A cooperative group's new member gets its partitions in a second round,
             # once the others have given them up.
-            asyncio.get_running_loop().call_later(EMPTY_SECONDS, self.assigned.set)
+            later = asyncio.get_running_loop().call_later
+            later(self.consumer.settles, self.assigned.set)
 
     def on_records(self, runs: Sequence[Run]) -> None:
         """Dispatch what one poll brought."""

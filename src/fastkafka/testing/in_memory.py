@@ -254,6 +254,10 @@ class _SharedConsumer:
         self._thread = thread
         self._consumer = consumer
 
+    @property
+    def settles(self) -> float:
+        return self._consumer.settles
+
     async def start(self) -> Collection[str]:
         return await self._thread.await_(self._consumer.start())
 

@@ -99,6 +99,10 @@ class ConsumerState(NamedTuple):
 class Consumer(Protocol):
     """A member of one group, subscribed to some topics."""
 
+    @property
+    def settles(self) -> float:
+        """Seconds after which a member that was assigned nothing is a standby."""
+
     async def start(self) -> Collection[str]:
         """Connect and subscribe; return before the first assignment.
 

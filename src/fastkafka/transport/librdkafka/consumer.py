@@ -69,6 +69,8 @@ _NOT_WITH_KIP_848 = (
 class LibrdkafkaConsumer:
     """See `Consumer` and `Transport.consumer`."""
 
+    settles = 3.0
+
     def __init__(
         self,
         config: Mapping[str, Any],

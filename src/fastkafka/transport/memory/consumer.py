@@ -39,6 +39,8 @@ RETRY_SECONDS = 0.1
 class MemoryConsumer:
     """See `Consumer` and `Transport.consumer`."""
 
+    settles = 0.05  # the others give partitions up as soon as their handlers end
+
     def __init__(
         self,
         cluster: Cluster,

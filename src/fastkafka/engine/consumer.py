@@ -79,7 +79,7 @@ class GroupMember:
         self.group = group
         self.servers = servers
         self.timeouts = {
-            handler.route.name: handler.timeout
+            handler.name: handler.timeout
             for handler in handlers
             if handler.timeout is not None
         }

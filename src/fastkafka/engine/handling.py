@@ -48,7 +48,7 @@ class Handling:
         group: str | None,
         tracer: Tracer | None,
     ) -> None:
-        self._name = handler.route.name
+        self._name = handler.name
         self._group = group
         self._tracer = tracer
         self._function = handler.route.function

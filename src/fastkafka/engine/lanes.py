@@ -214,7 +214,7 @@ class Pool:
         counters, handler = self.counters, self.handler
         busy = [lane.seconds for lane in self._lanes if lane.chunk is not None]
         return Function(
-            self.route.name,
+            handler.name,
             self.group,
             self.route.topics,
             handler.order,
@@ -235,7 +235,7 @@ class Pool:
     def edges(self) -> list[tuple[str, str]]:
         """Return its function with each topic that it has produced to."""
         topics = {topic for lane in self._lanes for topic in lane.produced_to}
-        return [(self.route.name, topic) for topic in sorted(topics)]
+        return [(self.handler.name, topic) for topic in sorted(topics)]
 
     def report(self) -> list[str]:
         """Return a line for each lane at work, for people."""
@@ -256,7 +256,7 @@ class Lane:
         self._pool = pool
         self._route = pool.route
         self._outbox = Outbox()
-        self._who = f"`{pool.route.name}`"
+        self._who = f"`{pool.handler.name}`"
         self._handling = Handling(
             pool.handler,
             pool.caller,
@@ -271,12 +271,12 @@ class Lane:
             self._work_slice,
             counters=pool.counters,
             tell=pool.tell,
-            function=pool.route.name,
+            function=pool.handler.name,
         )
         self._began = 0.0
         self._awake: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
-        self.task = self._loop.create_task(self._work(), name=pool.route.name)
+        self.task = self._loop.create_task(self._work(), name=pool.handler.name)
 
     def __str__(self) -> str:
         where = "" if self.chunk is None else f" {self.chunk.owner.partition}"

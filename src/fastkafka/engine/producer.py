@@ -42,12 +42,19 @@ class Sender:
         route: The function, its topic and its encoder.
         producer: Through what.
         tracer: Sees the headers of each record.
+        name: What its snapshot calls it; default: the function's name.
     """
 
     def __init__(
-        self, route: ProducerRoute, producer: Producer, tracer: Tracer | None = None
+        self,
+        route: ProducerRoute,
+        producer: Producer,
+        tracer: Tracer | None = None,
+        *,
+        name: str | None = None,
     ) -> None:
         self.route = route
+        self._name = name or route.name
         self.sent = 0
         """Records handed to the producer."""
         self._tracer = tracer
@@ -144,7 +151,7 @@ class Sender:
         """Return what was produced with it."""
         state = self._producer.state()
         return Producing(
-            self.route.name,
+            self._name,
             self._topic,
             sent=self.sent,
             failed=state.refused.get(self._topic, 0),

@@ -25,7 +25,8 @@ class Function:
     """A consuming function, in one group.
 
     Attributes:
-        name: Of the function.
+        name: Of the function; with its module, topics or group where the app has others
+            of the same name.
         group: Its consumer group; None reads without one.
         topics: What it subscribes to; patterns begin with ``^``.
         order: "partition", "key" or "none".
@@ -123,7 +124,7 @@ class Producing:
     """A producing function.
 
     Attributes:
-        name: Of the function.
+        name: Of the function, as above.
         topic: Where it writes.
         sent: Records handed to the client.
         failed: Records that were refused.

@@ -211,7 +211,7 @@ class Pool:
 
     def snapshot(self) -> Function:
         """Return what its function has done, and does."""
-        counters, handler = self.counters, self.handler
+        handler = self.handler
         busy = [lane.seconds for lane in self._lanes if lane.chunk is not None]
         return Function(
             handler.name,
@@ -221,15 +221,8 @@ class Pool:
             handler.concurrency,
             busy=len(busy),
             waiting=max(0, self.waiting),
-            handled=counters.handled,
-            retried=counters.retried,
-            failed=dict(counters.failed),
-            parked=dict(counters.parked),
-            skipped=counters.skipped,
-            seconds=counters.seconds,
-            buckets=tuple(counters.buckets),
-            decode_seconds=counters.decode_seconds,
             oldest=max(busy, default=0.0),
+            **self.counters.totals(),
         )
 
     def edges(self) -> list[tuple[str, str]]:
@@ -400,7 +393,11 @@ class Lane:
         decoded = time.perf_counter()
         counters.decode_seconds += decoded - began
 
+        ended = 0.0
+
         def settled(refused: list[Failure]) -> None:
+            if ended:  # else there was nothing to wait for
+                counters.deliver_seconds += time.perf_counter() - ended
             handled = records[:done]
             self._settled(chunk, handled, starts, refused, failed, attempt)
 
@@ -424,7 +421,7 @@ class Lane:
             ended = time.perf_counter()
             counters.took(ended - decoded, done - len(failed))
             if attempt > 1:
-                counters.retried += 1
+                counters.repeated(attempt)
         if failure is None and done == len(messages):
             failure = undecoded  # unless the slice was cut before that record
         return Outcome(done, failure, concerned, ended - began)

@@ -21,7 +21,7 @@ from fastkafka import codecs
 from fastkafka.engine.delivery import DeliveryScope, Failure, current_outbox
 from fastkafka.errors import ProduceError
 from fastkafka.messages import KafkaEvent
-from fastkafka.observe.events import Tracer
+from fastkafka.observe.events import Delivered, Tracer
 from fastkafka.observe.snapshot import Producing
 from fastkafka.routing import ProducerRoute
 from fastkafka.transport.base import Headers, Producer
@@ -97,7 +97,7 @@ class Sender:
             unawaited = partial(self._log_refused, producer)
             full = False
             for record in self._records(value):
-                full = producer.send(self._topic, *record, unawaited)
+                full = producer.send(self._topic, *record, self._timed(unawaited))
                 self.sent += 1
             if full:
                 self._wait_in_thread()
@@ -140,7 +140,7 @@ class Sender:
         for record in self._records(value):
             delivered = scope.expect(index, producer)
             try:
-                full = producer.send(topic, *record, delivered)
+                full = producer.send(topic, *record, self._timed(delivered))
             except BaseException:
                 scope.withdraw()
                 raise
@@ -166,6 +166,12 @@ class Sender:
         """
         records = self._untraced(value)
         return records if self._tracer is None else self._traced(self._tracer, records)
+
+    def _timed(self, delivered: Delivered) -> Delivered:
+        tracer = self._tracer
+        return (
+            delivered if tracer is None else tracer.delivering(self._topic, delivered)
+        )
 
     def _traced(self, tracer: Tracer, records: Iterable[_Sent]) -> Iterator[_Sent]:
         for value, key, headers, partition, timestamp in records:

@@ -54,7 +54,8 @@ class Cluster:
 
     def park(self, value: bytes, why: Exception, *, key: bytes = b"c-1") -> None:
         """Write a dead letter as the engine does."""
-        error = HandlerError("it failed", topic="orders", partition=0, offset=7)
+        said = f"`on_orders` failed: {why!r}"
+        error = HandlerError(said, topic="orders", partition=0, offset=7)
         error.__cause__ = why
         record = Failed(value, key)
         headers = headers_of(record, error, group="shop", attempts=3)
@@ -255,6 +256,7 @@ def test_secrets_are_in_no_answer(cluster: Cluster) -> None:
             page.get("/api/failures").text,
             page.get(f"/api/failures/{groups[0]['id']}").text,
             page.get("/api/health").text,
+            page.post("/api/replays", json={"check_only": True}, headers=WRITING).text,
         ]
         found = page.get("/api/topics/orders/records?find=4111").json()
     for answer in answers:

@@ -69,7 +69,7 @@ class Running:
         served = make_app(workers, document=dict, rules=rules("127.0.0.1"))
         with TestClient(served) as http:
             live, ready = http.get("/livez"), http.get("/readyz")
-        why = tuple(reason["kind"] for reason in ready.json()["reasons"])
+        why = tuple(sorted(reason["kind"] for reason in ready.json()["reasons"]))
         return Seen(live.status_code, ready.status_code, self._file.exists(), why)
 
 

@@ -34,7 +34,7 @@ def snapshot(pid: int = 11, *, handled: int = 5, **fields: Any) -> Snapshot:
                 busy=2,
                 waiting=3,
                 handled=handled,
-                retried=2,
+                retries={"2": 2},
                 failed={"ValueError": 3},
                 parked={"ValueError": 1},
                 seconds=0.25,

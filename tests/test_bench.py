@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -13,8 +14,18 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench import charts, child, cluster, document, environments, results, targets
+from bench import (
+    charts,
+    child,
+    cluster,
+    document,
+    environments,
+    results,
+    targets,
+    watched,
+)
 from bench.__main__ import main
+from bench.cluster import open_cluster
 from bench.guard import guard
 from bench.measure import Row
 from bench.registry import CONSTRAINTS, CONTENDERS, OURS
@@ -348,3 +359,36 @@ def test_an_environment_that_cannot_be_made_says_why(
 
     with pytest.raises(environments.NotInstalledError, match="Not a directory"):
         environments.python_of("aiokafka")
+
+
+# Being watched.
+
+
+def test_each_way_of_being_watched_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)  # no browser
+    said: list[str] = []
+    with open_cluster(None, apache=False) as cluster:
+        found = watched.measure(cluster, 2000, 1, said.append)
+
+    assert list(found) == ["without --http", "with --http", "scraped", "viewed"]
+    assert all(rate > 0 and cpu > 0 for rate, cpu in found.values())
+    assert len(said) == 4
+
+
+@pytest.mark.parametrize(
+    ("viewed", "scraped", "met"),
+    [
+        (96.0, 1.1, [True, True]),
+        (94.0, 1.0, [False, True]),
+        (100.0, 1.2, [True, False]),
+    ],
+)
+def test_what_being_watched_may_cost(
+    viewed: float, scraped: float, met: list[bool]
+) -> None:
+    found = {
+        "without --http": (100.0, 1.0),
+        "viewed": (viewed, 1.0),
+        "scraped": (100.0, scraped),
+    }
+    assert [verdict for verdict, _ in watched.verdicts(found)] == met

@@ -98,6 +98,7 @@ async def member_of(
                 plan=(plan := plan_handler(function, Router)),
                 decode=codecs.for_decoding("json", plan.message),
             ),
+            function.__name__,
             start_at="earliest",
             order="partition",
             concurrency=4,

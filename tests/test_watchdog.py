@@ -88,12 +88,14 @@ async def test_a_snapshot_counts_what_was_done() -> None:
 
     (function,) = found.functions
     assert (function.name, function.group) == ("on_orders", "shop")
-    assert (function.handled, function.retried, function.skipped) == (18, 1, 0)
+    assert (function.handled, function.skipped) == (18, 0)
+    assert (function.retried, function.retries) == (1, {"2": 1})
     assert function.failed == {"fastkafka.errors.Reject": 1, "LookupError": 2}
     assert function.parked == {"fastkafka.errors.Reject": 1, "LookupError": 1}
     assert (function.busy, function.waiting, function.oldest) == (0, 0, 0)
     assert sum(function.buckets) == 18
     assert 0 < function.decode_seconds < function.seconds + function.decode_seconds
+    assert function.deliver_seconds > 0
     (producing,) = found.producing
     assert (producing.name, producing.sent, producing.failed) == ("to_invoices", 18, 0)
     assert found.edges == [("on_orders", "invoices")]

@@ -75,6 +75,8 @@ class Handler:
 
     Attributes:
         route: What the decorator recorded.
+        name: The function's; with its module, its topics or its group where the app has
+            others of the same name.
         start_at: ``"earliest"``, ``"latest"`` or ``"none"``: where a new group starts.
         on_gap: ``"stop"``, ``"earliest"`` or ``"latest"``: what follows when the broker
             no longer has the group's offset.
@@ -87,6 +89,7 @@ class Handler:
     """
 
     route: ConsumerRoute
+    name: str
     start_at: str
     order: Order
     concurrency: int

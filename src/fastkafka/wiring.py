@@ -13,6 +13,7 @@ from typing import Any
 from fastkafka import settings as client_settings
 from fastkafka.engine.supervisor import ConsumerGroup, ProducerGroup
 from fastkafka.errors import ConfigError
+from fastkafka.params import function_name
 from fastkafka.policies import OnFailure, Retry
 from fastkafka.routing import (
     ConsumerRoute,
@@ -67,14 +68,20 @@ class Defaults:
             ConfigError: Two functions that would share one contradict each other.
         """
         sharing: dict[Any, list[Handler]] = {}
-        for route in routes:
+        groups_of = [self._group(route) for route in routes]
+        names = _told_apart(
+            [
+                _spellings(route.function, ", ".join(route.topics), group or "no group")
+                for route, group in zip(routes, groups_of, strict=True)
+            ]
+        )
+        for route, group, name in zip(routes, groups_of, names, strict=True):
             config = client_settings.consumer_config(self.settings, route.settings)
             config["bootstrap.servers"] = servers_of(route)
-            group = client_settings.group_id(route.settings, default=self.group_id)
             if group is not None:
                 config["group.id"] = group
             key = frozenset(config.items())
-            sharing.setdefault(key, []).append(self._handler(route))
+            sharing.setdefault(key, []).append(self._handler(route, name))
         for handlers in sharing.values():
             _check_starts(handlers)
         groups = [
@@ -116,14 +123,16 @@ class Defaults:
         self, functions: Sequence[ProducingFunction], servers_of: ServersOf
     ) -> list[ProducerGroup]:
         """Return the producers that the functions need."""
-        sharing: dict[Any, list[ProducingFunction]] = {}
-        for function in functions:
+        sharing: dict[Any, list[tuple[str, ProducingFunction]]] = {}
+        routes = [function.route for function in functions]
+        names = _told_apart([_spellings(r.function, r.topic) for r in routes])
+        for name, function in zip(names, functions, strict=True):
             servers = servers_of(function.route)
             config = self.producer_config(servers, function.route.settings)
-            sharing.setdefault(frozenset(config.items()), []).append(function)
+            sharing.setdefault(frozenset(config.items()), []).append((name, function))
         return [
-            ProducerGroup(functions=functions, config=dict(config))
-            for config, functions in sharing.items()
+            ProducerGroup(functions=alike, config=dict(config))
+            for config, alike in sharing.items()
         ]
 
     def producer_config(
@@ -147,7 +156,10 @@ class Defaults:
             dict.fromkeys(r for own in layers for r in client_settings.remarks(*own))
         )
 
-    def _handler(self, route: ConsumerRoute) -> Handler:
+    def _group(self, route: ConsumerRoute) -> str | None:
+        return client_settings.group_id(route.settings, default=self.group_id)
+
+    def _handler(self, route: ConsumerRoute, name: str) -> Handler:
         """Settle what a function leaves to the app."""
         layers = self.settings, route.settings
         most = client_settings.max_poll_records(*layers)
@@ -156,6 +168,7 @@ class Defaults:
             retry = replace(retry, delay=0.0)
         return Handler(
             route,
+            name,
             start_at=client_settings.start_at(*layers),
             on_gap=client_settings.on_gap(*layers),
             order=route.order or self.order,
@@ -165,6 +178,33 @@ class Defaults:
             on_failure=route.on_failure or self.on_failure,
             timeout=(route.timeout or self.timeout) if route.plan.is_async else None,
         )
+
+
+def _spellings(function: Callable[..., Any], topics: str, group: str = "") -> list[str]:
+    """Return what a function may be called, from its bare name to all that is known."""
+    name = function_name(function)
+    full = f"{getattr(function, '__module__', '')}.{name}"
+    spellings = [name, full, f"{name}({topics})", f"{full}({topics})"]
+    return [*spellings, f"{full}({topics}) in {group}"] if group else spellings
+
+
+def _told_apart(spellings: Sequence[Sequence[str]]) -> list[str]:
+    """Return a name for each function: the bare one, unless others have the same.
+
+    Those that do get the shortest spelling that tells all of them apart; what nothing
+    tells apart is numbered.
+    """
+    names = [own[0] for own in spellings]
+    for bare, count in Counter(names).items():
+        if count == 1:
+            continue
+        alike = [index for index, own in enumerate(spellings) if own[0] == bare]
+        ways = [list(way) for way in zip(*(spellings[i] for i in alike), strict=True)]
+        numbered = [f"{name} #{n}" for n, name in enumerate(ways[-1], 1)]
+        found = next((way for way in ways if len(set(way)) == count), numbered)
+        for index, name in zip(alike, found, strict=True):
+            names[index] = name
+    return names
 
 
 def _check_starts(handlers: Sequence[Handler]) -> None:

@@ -147,11 +147,26 @@ async def test_a_failure_is_replayed_until_it_is_mended(
             await page.get_by_text("1 parked record in 1 dead-letter topic").wait_for()
             trace = page.get_by_label("Traceback")
             await trace.get_by_text("no answer from the bank for c-9").wait_for()
-            await tab_to(page, "Replay 1")
+            await tab_to(page, "Replay 1…")
             await page.keyboard.press("Enter")
+            # What would be sent where, before anything is.
+            dialog = page.get_by_role("dialog", name="Replay")
+            await dialog.get_by_text("1 record to").wait_for()
+            assert (
+                "orders-dlt" in await dialog.get_by_label("What is sent").inner_text()
+            )
+            assert shop.app.snapshot().functions[0].failed == {"TimeoutError": 1}
+            rate = dialog.get_by_label("Records per second")
+            assert await rate.input_value() == "100"
+            await rate.fill("20")
+            await page.keyboard.press("Enter")
+            await page.get_by_text("orders-dlt, 20/s").wait_for()
             await page.get_by_text("1 parked again").wait_for()
             shop.fails = False
             await page.get_by_text("1 parked record in").wait_for()
+            await tab_to(page, "Replay 1…")
+            await page.keyboard.press("Enter")
+            await dialog.get_by_text("1 record to").wait_for()
             await tab_to(page, "Replay 1")
             await page.keyboard.press("Enter")
             await page.get_by_text("1 handled").wait_for()

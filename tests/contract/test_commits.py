@@ -8,7 +8,7 @@ from collections.abc import Collection
 import pytest
 
 from fastkafka.transport.base import TopicPartition
-from tests.contract.brokers import Broker
+from tests.contract.brokers import Broker, on_each
 from tests.contract.members import Members, becomes_true
 
 MAKES_TOPICS = "it makes a topic when it is asked for one"
@@ -33,6 +33,25 @@ async def test_what_is_finished_is_committed_in_the_interval(
         return await broker.committed(topic, topic) == {0: 3}
 
     await becomes_true(three_are_committed)
+
+
+@on_each(memory="nothing takes time there")
+async def test_how_long_an_awaited_commit_and_the_polls_took_is_known(
+    broker: Broker, members: Members
+) -> None:
+    topic = await broker.topic()
+    await broker.fill(topic, numbered(5))
+    member = await members.join(topic, group=topic)
+    await member.until(lambda: len(member.values()) == 5)
+    before = member.consumer.state()
+    assert (before.awaited_commits, before.commit_seconds) == (0, 0)
+    assert before.poll_seconds > 0
+
+    await member.consumer.commit(TopicPartition(topic, 0), 3, "")
+
+    after = member.consumer.state()
+    assert after.awaited_commits == 1
+    assert after.commit_seconds > 0
 
 
 async def test_the_next_member_starts_at_what_is_finished(

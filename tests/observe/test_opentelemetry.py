@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from fastkafka import EventMetadata, FastKafka, KafkaEvent, Retry
-from fastkafka.errors import ConfigError
+from fastkafka.errors import ConfigError, ProduceError
 from fastkafka.observe.opentelemetry import OpenTelemetry
 from fastkafka.observe.snapshot import Snapshot
 from fastkafka.transport.memory import MemoryBroker
@@ -113,6 +113,34 @@ async def test_a_message_is_followed_from_handler_to_handler() -> None:
         "messaging.kafka.offset": 0,
         "messaging.kafka.message.key": "c-1",
     }
+
+
+async def test_how_long_a_record_took_to_its_acknowledgement_is_measured() -> None:
+    broker, told = MemoryBroker({"invoices": 1}), Telemetry()
+    app = FastKafka(title="Shop", transport=broker)
+    app.observe(told.of(app))
+
+    @app.produces(topic="invoices")
+    async def to_invoices(number: int) -> int:
+        return number
+
+    async with app:
+        await to_invoices(1)
+        broker.fail("produce", error="MSG_SIZE_TOO_LARGE")
+        with pytest.raises(ProduceError):
+            await to_invoices(2)
+
+    points = told.points("messaging.client.operation.duration")
+    of = {
+        "messaging.system": "kafka",
+        "messaging.operation.name": "send",
+        "messaging.operation.type": "send",
+        "messaging.destination.name": "invoices",
+    }
+    assert [(point.count, dict(point.attributes)) for point in points] == [
+        (1, of),
+        (1, {**of, "error.type": "MSG_SIZE_TOO_LARGE"}),
+    ]
 
 
 async def test_a_span_may_continue_the_trace_and_gets_its_baggage() -> None:

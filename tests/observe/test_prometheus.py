@@ -58,6 +58,31 @@ def test_records_are_counted_by_outcome_and_failures_by_error() -> None:
     assert metrics[f"fastkafka_dead_letters_total{{{error}}}"] == 1
 
 
+def test_retries_are_counted_by_attempt() -> None:
+    function = Function("f", "g", ["t"], "key", 1, retries={"2": 5, "10+": 3})
+    metrics = scraped(snapshot(functions=[function]))
+
+    of = "consumergroup=g,function=f"
+    assert metrics[f"fastkafka_retries_total{{attempt=2,{of}}}"] == 5
+    assert metrics[f"fastkafka_retries_total{{attempt=10+,{of}}}"] == 3
+
+
+def test_the_time_of_each_phase_is_there() -> None:
+    function = Function(
+        "f", "g", ["t"], "key", 1, seconds=3.0, decode_seconds=2.0, deliver_seconds=4.0
+    )
+    member = Member("g", ["t"], awaited_commits=2, commit_seconds=0.5, poll_seconds=1.0)
+    metrics = scraped(snapshot(functions=[function], members=[member]))
+
+    of, group = "{consumergroup=g,function=f}", "{consumergroup=g}"
+    assert metrics[f"fastkafka_poll_seconds_total{group}"] == 1
+    assert metrics[f"fastkafka_decode_seconds_total{of}"] == 2
+    assert metrics[f"fastkafka_handler_seconds_sum{of}"] == 3
+    assert metrics[f"fastkafka_deliver_seconds_total{of}"] == 4
+    assert metrics[f"fastkafka_commit_seconds_total{group}"] == 0.5
+    assert metrics[f"fastkafka_awaited_commits_total{group}"] == 2
+
+
 def test_the_histogram_is_cumulative() -> None:
     fast, slow = [0] * 15, [0] * 15
     fast[0], fast[1], slow[-1] = 3, 2, 1
@@ -142,7 +167,7 @@ def test_no_label_is_a_key_or_an_offset() -> None:
 
     assert labels == {
         *("consumergroup", "topic", "partition", "function"),
-        *("outcome", "error", "worker", "kind"),
+        *("outcome", "error", "attempt", "worker", "kind"),
     }
 
 

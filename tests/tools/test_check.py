@@ -20,7 +20,7 @@ from fastkafka.transport.librdkafka.inspection import (
     TopicFacts,
 )
 from tests.tools.clients import Sent, looking_at
-from tests.tools.shop import app
+from tests.tools.shop import Order, app
 
 DAY = "86400000"
 
@@ -290,9 +290,26 @@ def test_too_few_partitions_are_found(embedded: EmbeddedBroker) -> None:
         "It has 2 partitions for 3 workers, and a partition is read by one worker: 1 "
         "will stand by, idle.",
     ) in said(found)
+    advice = {f.text: f.advice for f in found}
+    assert any("`order='key'`" in advice[text] for text in advice)
     assert [f.severity for f in found] == sorted(
         (f.severity for f in found), key=["error", "warning", "note"].index
     )
+
+
+def test_what_is_in_order_by_key_already_is_not_told_to_be(
+    embedded: EmbeddedBroker,
+) -> None:
+    embedded.create_topic("orders", 2)
+    keyed = FastKafka(bootstrap_servers=embedded.bootstrap_servers, order="key")
+
+    @keyed.consumes(topic="orders")
+    async def on_orders(order: Order) -> None: ...
+
+    with Clusters() as clusters:
+        found = check(keyed, clusters, workers=3)
+    (few,) = [f for f in found if "for 3 workers" in f.text]
+    assert few.advice.endswith("For more at once in one worker: more `concurrency`.")
 
 
 def test_an_app_with_all_it_needs_has_no_errors(embedded: EmbeddedBroker) -> None:

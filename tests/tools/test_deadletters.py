@@ -247,6 +247,17 @@ def test_the_place_is_the_innermost_frame_of_ones_own() -> None:
     assert place_of(None) == place_of("nothing to see") == ""
 
 
+def test_what_an_error_says_is_without_what_is_known_besides() -> None:
+    trace = 'Traceback (most recent call last):\n  File "a.py"\napp.NoStock: no shoes'
+    ours = "orders[0]@2: `on_orders` failed: NoStock('no shoes')"
+    failure = Failure(error="app.NoStock", message=ours, trace=trace)
+    assert failure.summary == "no shoes"
+    without = Failure(error="app.NoStock", message=ours)
+    assert without.summary == "`on_orders` failed: NoStock('no shoes')"
+    other = Failure(error="a.B", message="orders[0]@2: bad\nworse", trace=trace)
+    assert other.summary == "bad"
+
+
 def test_letters_of_one_cause_are_one_group_the_largest_first() -> None:
     def letter(message: str, time: int, error: str = "app.NoStock") -> Letter:
         headers = spring(error=error, message=message, trace=PYTHON_TRACE)

@@ -102,18 +102,16 @@ def snapshot(at: float, **changes: Any) -> Snapshot:
 
     Args:
         at: Epoch seconds.
-        changes: Of the consuming function, whose name is the app's module's.
+        changes: Of the consuming function.
     """
-    function = Function(
-        "tests.web.consoles.on_orders", "shop", ["orders"], "key", concurrency=8
-    )
+    function = Function("on_orders", "shop", ["orders"], "key", concurrency=8)
     return Snapshot(
         at,
         pid=7,
         functions=[replace(function, **changes)],
-        producing=[Producing("tests.web.consoles.to_invoices", "invoices")],
+        producing=[Producing("to_invoices", "invoices")],
         partitions=[Partition("orders", 0, "shop", committed=5, end=9, lag=4)],
-        edges=[("tests.web.consoles.on_orders", "invoices")],
+        edges=[("on_orders", "invoices")],
     )
 
 

@@ -55,7 +55,8 @@ class Cluster:
 
     def park(self, value: bytes, why: Exception, *, key: bytes = b"c-1") -> None:
         """Write a dead letter as the engine does."""
-        error = HandlerError("it failed", topic="orders", partition=0, offset=7)
+        said = f"`on_orders` failed: {why!r}"
+        error = HandlerError(said, topic="orders", partition=0, offset=7)
         error.__cause__ = why
         record = Failed(value, key)
         headers = headers_of(record, error, group="shop", attempts=3)
@@ -256,6 +257,7 @@ def test_secrets_are_in_no_answer(cluster: Cluster) -> None:
             page.get("/api/failures").text,
             page.get(f"/api/failures/{groups[0]['id']}").text,
             page.get("/api/health").text,
+            page.post("/api/replays", json={"check_only": True}, headers=WRITING).text,
         ]
         found = page.get("/api/topics/orders/records?find=4111").json()
     for answer in answers:
@@ -418,11 +420,37 @@ def test_single_records_are_dismissed(page: TestClient, cluster: Cluster) -> Non
     assert page.get("/api/topics/orders/records").json()["records"] == []
 
 
+def test_a_replay_is_shown_before_it_begins(page: TestClient, cluster: Cluster) -> None:
+    for number in range(7):
+        cluster.park(
+            order(id=number, card={"number": "4111"}), raised(TimeoutError(str(number)))
+        )
+    group = page.get("/api/failures").json()["groups"][0]["id"]
+    shown = page.post(
+        "/api/replays", json={"group": group, "check_only": True}, headers=WRITING
+    )
+    assert shown.status_code == 200
+    plan = shown.json()
+    assert (plan["total"], plan["to"]) == (7, [{"topic": "orders", "records": 7}])
+    first = plan["first"]
+    assert [one["from"]["offset"] for one in first] == [0, 1, 2, 3, 4]
+    assert {one["from"]["topic"] for one in first} == {"orders-dlt"}
+    assert first[0]["to"] == {"topic": "orders", "partition": 0}
+    assert (first[0]["key"], first[0]["headers"]) == ("c-1", [])
+    assert "4111" not in shown.text
+    # Nothing was sent, and nothing has begun.
+    assert page.get("/api/topics/orders/records").json()["records"] == []
+    assert page.get("/api/replays").json() == {"replays": []}
+    assert page.get("/api/failures").json()["parked"] == 7
+
+
 def test_what_is_not_parked_cannot_be_replayed(page: TestClient) -> None:
     place = {"topic": "orders-dlt", "partition": 0, "offset": 1}
-    answer = page.post("/api/replays", json={"records": [place]}, headers=WRITING)
-    assert answer.status_code == 404
-    assert answer.json()["error"] == "None of these records is parked."
+    for check_only in (False, True):
+        wish = {"records": [place], "check_only": check_only}
+        answer = page.post("/api/replays", json=wish, headers=WRITING)
+        assert answer.status_code == 404
+        assert answer.json()["error"] == "None of these records is parked."
 
 
 def test_lag_is_the_whole_groups(cluster: Cluster) -> None:

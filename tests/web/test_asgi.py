@@ -106,8 +106,17 @@ def test_the_page_of_the_document_links_to_it_and_forbids_frames() -> None:
 
     assert answer.status_code == 200
     assert 'href="asyncapi.json"' in answer.text
+    assert '<a href="./#/topics/orders">Live messages</a>' in answer.text
+    assert "Send one" not in answer.text
     assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_page_of_the_document_leads_to_the_form_who_may_send() -> None:
+    http = TestClient(mounted(shop(), access=lambda scope: "write"))
+
+    form = '<a href="./#/topics/orders?send=1">Send one</a>'
+    assert form in http.get("/docs").text
 
 
 @pytest.mark.parametrize("path", ["/docs", "/asyncapi.json"])

@@ -300,7 +300,15 @@ def test_the_token_is_read_from_the_environment_or_a_file(tmp_path: Path) -> Non
     assert read_token({}) is None
     assert read_token({"FASTKAFKA_HTTP_TOKEN": ""}) is None
     assert read_token({"FASTKAFKA_HTTP_TOKEN": TOKEN}) == TOKEN
-    assert read_token({}, file) == TOKEN
+    assert read_token({"FASTKAFKA_HTTP_TOKEN_FILE": str(file)}) == TOKEN
+    with pytest.raises(ConfigError) as caught:
+        read_token(
+            {"FASTKAFKA_HTTP_TOKEN": TOKEN, "FASTKAFKA_HTTP_TOKEN_FILE": str(file)}
+        )
+    assert str(caught.value) == (
+        "`FASTKAFKA_HTTP_TOKEN` and `FASTKAFKA_HTTP_TOKEN_FILE` are both set. Leave "
+        "one out."
+    )
 
 
 def test_a_token_that_can_be_guessed_is_refused(tmp_path: Path) -> None:
@@ -312,10 +320,18 @@ def test_a_token_that_can_be_guessed_is_refused(tmp_path: Path) -> None:
     )
     missing = tmp_path / "none"
     with pytest.raises(ConfigError) as caught:
-        read_token({}, missing)
+        read_token({"FASTKAFKA_HTTP_TOKEN_FILE": str(missing)})
     assert str(caught.value) == (
         f"The token in {str(missing)!r} cannot be read: No such file or directory. "
         "Name a file that this user may read."
+    )
+    empty = tmp_path / "empty"
+    empty.touch()
+    with pytest.raises(ConfigError) as caught:
+        read_token({"FASTKAFKA_HTTP_TOKEN_FILE": str(empty)})
+    assert str(caught.value) == (
+        f"The token in {str(empty)!r} has 0 characters. That can be guessed. Use at "
+        "least 16, for example of `openssl rand -hex 16`."
     )
 
 

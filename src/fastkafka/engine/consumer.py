@@ -76,7 +76,7 @@ class GroupMember:
         self.group = group
         self.servers = servers
         self.timeouts = {
-            handler.route.name: handler.timeout
+            handler.name: handler.timeout
             for handler in handlers
             if handler.timeout is not None
         }
@@ -146,6 +146,9 @@ class GroupMember:
             rebalances=self.rebalances,
             commits=state.commits,
             commit_failures=state.commit_failures,
+            awaited_commits=state.awaited_commits,
+            commit_seconds=state.commit_seconds,
+            poll_seconds=state.poll_seconds,
         )
 
     def edges(self) -> Sequence[tuple[str, str]]:

@@ -49,7 +49,7 @@ class Handling:
         group: str | None,
         tracer: Tracer | None,
     ) -> None:
-        self._name = handler.route.name
+        self._name = handler.name
         self._group = group
         self._tracer = tracer
         self._function = handler.route.function

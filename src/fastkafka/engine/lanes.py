@@ -87,7 +87,7 @@ class Lane:
         self._decode = route.decode
         self._is_batch = route.plan.batch
         self._outbox = Outbox()
-        self._who = f"`{route.name}`"
+        self._who = f"`{crew.handler.name}`"
         self._handle = Handling(
             crew.handler,
             crew.caller,
@@ -102,13 +102,13 @@ class Lane:
             self._work_again,
             counters=crew.counters,
             tell=crew.tell,
-            function=route.name,
+            function=crew.handler.name,
         )
         self._began = 0.0
         self._turn_ends = 0.0
         self._awake: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
-        self.task = self._loop.create_task(self._work(), name=route.name)
+        self.task = self._loop.create_task(self._work(), name=crew.handler.name)
 
     def __str__(self) -> str:
         where = "" if self.chunk is None else f" {self.chunk.owner.partition}"
@@ -242,7 +242,7 @@ class Lane:
     ) -> Outcome:
         """Handle records once more, with messages that no handler has seen."""
         if attempt > 1:
-            self._crew.counters.retried += 1
+            self._crew.counters.repeated(attempt)
         messages: list[Any] = []
         undecoded = self._decode_all(records, messages)
         return await self._work_slice(
@@ -295,11 +295,29 @@ class Lane:
             if scope is None:
                 self._settle(chunk, handled, starts, failed, attempt, ())
             else:
-                settle = partial(self._settle, chunk, handled, starts, failed, attempt)
-                scope.close(settle)
+                scope.close(
+                    partial(
+                        self._delivered,
+                        *(ended, chunk, handled, starts, failed, attempt),
+                    )
+                )
         if failure is None and done == len(messages):
             failure = undecoded  # unless the slice was cut before that record
         return Outcome(done, failure, concerned, ended - began, ended)
+
+    def _delivered(
+        self,
+        ended: float,
+        chunk: Chunk,
+        records: Sequence[Record],
+        starts: Sequence[int],
+        failed: dict[int, BaseException],
+        attempt: int,
+        refused: Sequence[Failure],
+    ) -> None:
+        """What a slice produced is acknowledged, or refused."""
+        self._crew.counters.deliver_seconds += time.perf_counter() - ended
+        self._settle(chunk, records, starts, failed, attempt, refused)
 
     def _settle(
         self,

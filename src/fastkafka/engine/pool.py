@@ -210,31 +210,24 @@ class Pool:
 
     def snapshot(self) -> Function:
         """Return what its function has done, and does."""
-        counters, handler = self.counters, self.handler
+        handler = self.handler
         busy = [lane.seconds for lane in self._lanes if lane.chunk is not None]
         return Function(
-            self.route.name,
+            handler.name,
             self.group,
             self.route.topics,
             handler.order,
             handler.concurrency,
             busy=len(busy),
             waiting=max(0, self.waiting),
-            handled=counters.handled,
-            retried=counters.retried,
-            failed=dict(counters.failed),
-            parked=dict(counters.parked),
-            skipped=counters.skipped,
-            seconds=counters.seconds,
-            buckets=tuple(counters.buckets),
-            decode_seconds=counters.decode_seconds,
             oldest=max(busy, default=0.0),
+            **self.counters.totals(),
         )
 
     def edges(self) -> list[tuple[str, str]]:
         """Return its function with each topic that it has produced to."""
         topics = {topic for lane in self._lanes for topic in lane.produced_to}
-        return [(self.route.name, topic) for topic in sorted(topics)]
+        return [(self.handler.name, topic) for topic in sorted(topics)]
 
     def report(self) -> list[str]:
         """Return a line for each lane at work, for people."""

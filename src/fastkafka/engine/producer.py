@@ -21,7 +21,7 @@ from fastkafka import codecs
 from fastkafka.engine.delivery import DeliveryScope, Failure, current_outbox
 from fastkafka.errors import ProduceError
 from fastkafka.messages import KafkaEvent
-from fastkafka.observe.events import Tracer
+from fastkafka.observe.events import Delivered, Tracer
 from fastkafka.observe.snapshot import Producing
 from fastkafka.routing import ProducerRoute
 from fastkafka.transport.base import Headers, Producer
@@ -44,12 +44,19 @@ class Sender:
         route: The function, its topic and its encoder.
         producer: Through what.
         tracer: Sees the headers of each record.
+        name: What its snapshot calls it; default: the function's name.
     """
 
     def __init__(
-        self, route: ProducerRoute, producer: Producer, tracer: Tracer | None = None
+        self,
+        route: ProducerRoute,
+        producer: Producer,
+        tracer: Tracer | None = None,
+        *,
+        name: str | None = None,
     ) -> None:
         self.route = route
+        self._name = name or route.name
         self.sent = 0
         """Records handed to the producer."""
         self._tracer = tracer
@@ -99,7 +106,7 @@ class Sender:
         """Send what nobody waits for: a refusal is logged."""
         unawaited, full = partial(self._log_refused, self._producer), False
         for record in self._records(value):
-            full = self._hand_over(self._topic, *record, unawaited)
+            full = self._hand_over(self._topic, *record, self._timed(unawaited))
             self.sent += 1
         if full:
             self._wait_in_thread()
@@ -141,7 +148,7 @@ class Sender:
         for record in self._records(value):
             delivered = scope.expect(index, producer)
             try:
-                full = self._hand_over(topic, *record, delivered)
+                full = self._hand_over(topic, *record, self._timed(delivered))
             except BaseException:
                 scope.withdraw()
                 raise
@@ -152,7 +159,7 @@ class Sender:
         """Return what was produced with it."""
         state = self._producer.state()
         return Producing(
-            self.route.name,
+            self._name,
             self._topic,
             sent=self.sent,
             failed=state.refused.get(self._topic, 0),
@@ -167,6 +174,12 @@ class Sender:
         """
         records = self._untraced(value)
         return records if self._tracer is None else self._traced(self._tracer, records)
+
+    def _timed(self, delivered: Delivered) -> Delivered:
+        tracer = self._tracer
+        return (
+            delivered if tracer is None else tracer.delivering(self._topic, delivered)
+        )
 
     def _traced(self, tracer: Tracer, records: Iterable[_Sent]) -> Iterator[_Sent]:
         for value, key, headers, partition, timestamp in records:

@@ -51,9 +51,14 @@ class ConsumerGroup:
 
 @dataclass(frozen=True, slots=True)
 class ProducerGroup:
-    """Functions that share one client: same cluster, same settings."""
+    """Functions that share one client: same cluster, same settings.
 
-    functions: Sequence[ProducingFunction]
+    Attributes:
+        functions: Each with a name that tells it apart from the app's others.
+        config: The client's configuration.
+    """
+
+    functions: Sequence[tuple[str, ProducingFunction]]
     config: Mapping[str, Any]
 
 
@@ -203,7 +208,7 @@ class Supervisor:
         for client in self._clients.values():
             client.cancel()
         for group in self._producer_groups:
-            for function in group.functions:
+            for _, function in group.functions:
                 function.sender = None
         # Outputs first: what they acknowledge may then be committed.
         left = await asyncio.gather(
@@ -237,12 +242,12 @@ class Supervisor:
         ]
 
     async def _start_producer(self, group: ProducerGroup) -> None:
-        topics = {function.route.topic for function in group.functions}
+        topics = {function.route.topic for _, function in group.functions}
         connecting = asyncio.ensure_future(self._connect(group.config, topics))
         self._clients[frozenset(group.config.items())] = connecting
         producer = await connecting
-        for function in group.functions:
-            function.sender = Sender(function.route, producer, self.tracer)
+        for name, function in group.functions:
+            function.sender = Sender(function.route, producer, self.tracer, name=name)
             self._senders.append(function.sender)
 
     async def _connect(

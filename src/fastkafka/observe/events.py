@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol, TypeGuard
+from typing import Any, Protocol, TypeGuard
 
 from fastkafka.messages import Record
 
@@ -51,6 +51,13 @@ Tell = Callable[[Event], None]
 
 Headers = list[tuple[str, bytes]]
 
+Delivered = Callable[[Any, Any], None]
+"""Called once per record, in a thread of the producer's, with `(error, record)`.
+
+*error* is None when the broker acknowledged the record; otherwise
+`Producer.explain(error, record)` says what happened.
+"""
+
 
 class Tracer(Protocol):
     """Stands around each call of a handler, and sees each record that is produced."""
@@ -65,7 +72,13 @@ class Tracer(Protocol):
     ) -> Headers:
         """Return the headers of a record that is about to be sent."""
 
+    def delivering(self, topic: str, delivered: Delivered) -> Delivered:
+        """Return what is called with the outcome of a record instead of *delivered*,
+        which it calls.
+        """
+
 
 def is_tracer(listener: object) -> TypeGuard[Tracer]:
     """Whether a listener is a tracer, too."""
-    return hasattr(listener, "processing") and hasattr(listener, "sending")
+    names = "processing", "sending", "delivering"
+    return all(hasattr(listener, name) for name in names)

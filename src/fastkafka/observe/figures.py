@@ -183,9 +183,9 @@ FIGURES: Sequence[Figure] = (
     Figure(
         "fastkafka_retries",
         "counter",
-        "Calls of handlers that were repeats.",
-        _FUNCTION,
-        _by_function(lambda f: f.retried),
+        "Calls of handlers that were repeats, by which call of the record it was.",
+        (*_FUNCTION, "attempt"),
+        _by_name(lambda f: f.retries),
     ),
     Figure(
         "fastkafka_dead_letters",
@@ -200,6 +200,13 @@ FIGURES: Sequence[Figure] = (
         "Seconds spent decoding.",
         _FUNCTION,
         _by_function(lambda f: f.decode_seconds),
+    ),
+    Figure(
+        "fastkafka_deliver_seconds",
+        "counter",
+        "Seconds that handled records waited until their outputs were acknowledged.",
+        _FUNCTION,
+        _by_function(lambda f: f.deliver_seconds),
     ),
     Figure(
         "fastkafka_busy",
@@ -277,6 +284,27 @@ FIGURES: Sequence[Figure] = (
         "Commits that did not succeed.",
         ("consumergroup",),
         _by_group(lambda m: m.commit_failures),
+    ),
+    Figure(
+        "fastkafka_awaited_commits",
+        "counter",
+        "Commits that somebody waited for, as a revoke does.",
+        ("consumergroup",),
+        _by_group(lambda m: m.awaited_commits),
+    ),
+    Figure(
+        "fastkafka_commit_seconds",
+        "counter",
+        "Seconds for which commits were waited for.",
+        ("consumergroup",),
+        _by_group(lambda m: m.commit_seconds),
+    ),
+    Figure(
+        "fastkafka_poll_seconds",
+        "counter",
+        "Seconds that poll threads spent in the client, waiting for records mostly.",
+        ("consumergroup",),
+        _by_group(lambda m: m.poll_seconds),
     ),
     Figure(
         "fastkafka_sent_records",

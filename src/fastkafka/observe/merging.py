@@ -103,13 +103,14 @@ def _functions(a: Function, b: Function) -> Function:
         busy=a.busy + b.busy,
         waiting=a.waiting + b.waiting,
         handled=a.handled + b.handled,
-        retried=a.retried + b.retried,
+        retries=_sum(a.retries, b.retries),
         failed=_sum(a.failed, b.failed),
         parked=_sum(a.parked, b.parked),
         skipped=a.skipped + b.skipped,
         seconds=a.seconds + b.seconds,
         buckets=[x + y for x, y in zip(a.buckets, b.buckets, strict=True)],
         decode_seconds=a.decode_seconds + b.decode_seconds,
+        deliver_seconds=a.deliver_seconds + b.deliver_seconds,
         oldest=max(a.oldest, b.oldest),
     )
 
@@ -122,6 +123,9 @@ def _members(a: Member, b: Member) -> Member:
         rebalances=a.rebalances + b.rebalances,
         commits=a.commits + b.commits,
         commit_failures=a.commit_failures + b.commit_failures,
+        awaited_commits=a.awaited_commits + b.awaited_commits,
+        commit_seconds=a.commit_seconds + b.commit_seconds,
+        poll_seconds=a.poll_seconds + b.poll_seconds,
     )
 
 

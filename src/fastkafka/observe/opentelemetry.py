@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from fastkafka.errors import ConfigError
 from fastkafka.messages import Record
-from fastkafka.observe.events import Event
+from fastkafka.observe.events import Delivered, Event
 from fastkafka.observe.figures import FIGURES, Figure
 from fastkafka.observe.snapshot import BUCKETS, Snapshot
 
@@ -82,6 +82,13 @@ class OpenTelemetry:
             "Duration of processing operation.",
             explicit_bucket_boundaries_advisory=BUCKETS,
         )
+        self._operations = meter.create_histogram(
+            "messaging.client.operation.duration",
+            "s",
+            "Duration of messaging operation initiated by a producer or consumer "
+            "client.",
+            explicit_bucket_boundaries_advisory=BUCKETS,
+        )
         _Figures(app.snapshot).register(meter)
 
     def on_event(self, event: Event) -> None:
@@ -146,6 +153,21 @@ class OpenTelemetry:
             carrier = list(headers or ())
             propagate.inject(carrier, setter=_SETTER)
             return carrier
+
+    def delivering(self, topic: str, delivered: Delivered) -> Delivered:
+        """Measure how long a record takes to its acknowledgement; see `Tracer`."""
+        began = time.perf_counter()
+
+        def outcome(error: Any, record: Any) -> None:
+            of: Attributes = {"messaging.destination.name": topic}
+            if error is not None:
+                of["error.type"] = error.name()
+            self._operations.record(
+                time.perf_counter() - began, {**_common("send"), **of}
+            )
+            delivered(error, record)
+
+        return outcome
 
 
 class _Headers(Getter[RawHeaders], Setter[list[tuple[str, bytes]]]):

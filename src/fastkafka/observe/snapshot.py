@@ -25,7 +25,8 @@ class Function:
     """A consuming function, in one group.
 
     Attributes:
-        name: Of the function.
+        name: Of the function; with its module, topics or group where the app has others
+            of the same name.
         group: Its consumer group; None reads without one.
         topics: What it subscribes to; patterns begin with ``^``.
         order: "partition", "key" or "none".
@@ -33,7 +34,8 @@ class Function:
         busy: How much it handles at this moment.
         waiting: Records that are read and not yet handled.
         handled: Records that its handler has returned from.
-        retried: Calls that were repeats.
+        retries: Calls that were repeats, by which call of the record it was: "2" is
+            the first repeat, "10+" the tenth call and all later ones.
         failed: Calls that raised, by the error's qualified name; records that could
             not be decoded, too.
         parked: Records written to the dead-letter topic, by the error's name.
@@ -42,6 +44,8 @@ class Function:
         buckets: Records by the handler's seconds; see `BUCKETS`. Of records that were
             handled in one slice each counts with their mean.
         decode_seconds: Spent decoding.
+        deliver_seconds: For which records whose handlers had returned waited until what
+            they had produced was acknowledged; those of one slice wait together.
         oldest: For how many seconds the call has been running that began first.
     """
 
@@ -53,14 +57,20 @@ class Function:
     busy: int = 0
     waiting: int = 0
     handled: int = 0
-    retried: int = 0
+    retries: Mapping[str, int] = field(default_factory=dict)
     failed: Mapping[str, int] = field(default_factory=dict)
     parked: Mapping[str, int] = field(default_factory=dict)
     skipped: int = 0
     seconds: float = 0.0
     buckets: Sequence[int] = (0,) * (len(BUCKETS) + 1)
     decode_seconds: float = 0.0
+    deliver_seconds: float = 0.0
     oldest: float = 0.0
+
+    @property
+    def retried(self) -> int:
+        """Calls that were repeats."""
+        return sum(self.retries.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +117,12 @@ class Member:
         rebalances: How often its assignment changed.
         commits: That succeeded.
         commit_failures: That did not.
+        awaited_commits: Of those that succeeded, how many somebody waited for: those of
+            a revoke, and those before a record that is tried alone. The others are the
+            client's, which does not say how long they take.
+        commit_seconds: For which those were waited for.
+        poll_seconds: That the poll thread spent in the client, waiting for records and
+            taking them: nearly all of its time while there are none.
     """
 
     group: str | None
@@ -116,6 +132,9 @@ class Member:
     rebalances: int = 0
     commits: int = 0
     commit_failures: int = 0
+    awaited_commits: int = 0
+    commit_seconds: float = 0.0
+    poll_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +142,7 @@ class Producing:
     """A producing function.
 
     Attributes:
-        name: Of the function.
+        name: Of the function, as above.
         topic: Where it writes.
         sent: Records handed to the client.
         failed: Records that were refused.

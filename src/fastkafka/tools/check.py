@@ -178,6 +178,9 @@ def _of_partitions(checked: Checked, workers: int | None) -> Iterator[Finding]:
         )
     if workers is not None and topic.readers and count < workers:
         idle = workers - count
+        more = "For more at once in one worker: `order='key'`."
+        if all(reader.handler.order != "partition" for reader in topic.readers):
+            more = "For more at once in one worker: more `concurrency`."
         yield Finding(
             "warning",
             topic.name,
@@ -186,7 +189,7 @@ def _of_partitions(checked: Checked, workers: int | None) -> Iterator[Finding]:
             f"Run {_counted(count, 'worker')}, or give it more partitions: "
             f"`kafka-topics.sh --alter --topic {topic.name} --partitions {workers} "
             f"--bootstrap-server {topic.servers}`. Keys then move to other partitions. "
-            "For more at once in one worker: `order='key'`.",
+            f"{more}",
         )
 
 

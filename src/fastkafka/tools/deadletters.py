@@ -50,8 +50,18 @@ class Failure:
 
     @property
     def summary(self) -> str:
-        """The first line of the message, without where the record was."""
-        return _PLACE.sub("", _first_line(self.message))
+        """What the error says, in a line, without where the record was.
+
+        FastKafka's message names the function and the error, too: both are known, so
+        it is what the trace ends with.
+        """
+        said = _PLACE.sub("", _first_line(self.message))
+        if _OURS.match(said):
+            last = (self.trace or "").rstrip().rpartition("\n")[2]
+            name, _, text = last.partition(": ")
+            if text and name.rpartition(".")[2] == self.kind:
+                return text
+        return said
 
 
 class Cause(NamedTuple):
@@ -173,6 +183,8 @@ _JAVA_FRAME = re.compile(
 _LIBRARY = re.compile(r"site-packages|dist-packages|/fastkafka/|/lib/python|<frozen")
 _PLACE = re.compile(r"^[\w.-]+\[\d+\]@\d+: ")
 """What a message begins with that says where the record was."""
+
+_OURS = re.compile(r"`[^`]+` failed: ")
 
 _BLANKS = (
     (_PLACE, ""),

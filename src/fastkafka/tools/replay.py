@@ -106,14 +106,24 @@ class Replay:
         self._cluster = clusters.of(parking.topic)
         self._counts = {n: len(f.partitions) for n, f in self._cluster.topics().items()}
 
+    def target(self, letter: DeadLetter) -> tuple[str, int | None]:
+        """Return the topic and the partition that a record would go to.
+
+        Returns:
+            None as the partition lets the key decide.
+        """
+        failure = letter.failure
+        if failure.topic is None or failure.topic not in self._read:
+            return self._parking.source.name, None
+        partition = failure.partition
+        if partition is None or not 0 <= partition < self._counts.get(failure.topic, 0):
+            partition = None
+        return failure.topic, partition
+
     def outgoing(self, letter: DeadLetter) -> Outgoing:
         """Return what would be sent."""
-        failure, record = letter.failure, letter.record
-        topic = failure.topic if failure.topic in self._read else None
-        partition = failure.partition if topic is not None else None
-        topic = topic or self._parking.source.name
-        if partition is not None and not 0 <= partition < self._counts.get(topic, 0):
-            partition = None
+        record = letter.record
+        topic, partition = self.target(letter)
         return Outgoing(
             topic, record.value(), record.key(), own_headers(record), partition
         )

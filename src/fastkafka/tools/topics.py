@@ -33,7 +33,7 @@ class TopicReader:
     @property
     def name(self) -> str:
         """The function's name."""
-        return self.handler.route.name
+        return self.handler.name
 
     @property
     def parks(self) -> bool:

@@ -11,12 +11,12 @@ block.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from fastkafka.errors import BrokerUnavailableError, ClientError, ProduceError
 from fastkafka.messages import Record
-from fastkafka.observe.events import Event
+from fastkafka.observe.events import Delivered, Event
 
 Headers = Sequence[tuple[str, bytes]]
 """Record headers in order; a name may appear more than once."""
@@ -86,6 +86,12 @@ class ConsumerState(NamedTuple):
     commits: int = 0
     """Commits that succeeded."""
     commit_failures: int = 0
+    awaited_commits: int = 0
+    """Of those that succeeded: those that somebody waited for."""
+    commit_seconds: float = 0.0
+    """For which those were waited for."""
+    poll_seconds: float = 0.0
+    """That its thread spent in the client, waiting for records and taking them."""
     failing_since: float | None = None
     """When commits began to fail; None when the last one succeeded."""
     missing: Collection[str] = ()
@@ -148,14 +154,6 @@ class Consumer(Protocol):
             timeout: Seconds after which it is given up: the client is abandoned, and
                 what it could not commit will be read again.
         """
-
-
-Delivered = Callable[[Any, Any], None]
-"""Called once per record, in a thread of the producer's, with `(error, record)`.
-
-*error* is None when the broker acknowledged the record; otherwise
-`Producer.explain(error, record)` says what happened.
-"""
 
 
 class ProducerState(NamedTuple):

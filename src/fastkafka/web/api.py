@@ -303,8 +303,10 @@ async def replays(console: Console, _: Request) -> Response:
 
 
 async def replay(console: Console, request: Request) -> Response:
-    """Start to replay or to dismiss some records."""
+    """Start to replay or to dismiss some records, or only say what would be sent."""
     wish = await _read(ReplayWish, request)
+    if wish.check_only:
+        return JSONResponse(await console.replays.preview(wish))
     return JSONResponse(await console.replays.start(wish), 201)
 
 

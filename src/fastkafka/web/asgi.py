@@ -7,9 +7,10 @@ are open to everybody who reaches the port.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
 from http import HTTPStatus
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -58,9 +59,16 @@ def make_app(
     async def asyncapi(_: Request) -> Response:
         return JSONResponse(document())
 
-    async def docs(_: Request) -> Response:
+    async def docs(request: Request) -> Response:
+        may_send = rules.of(request.scope) == "write"
+
+        def links(topic: str) -> Mapping[str, str]:
+            shown = f"./#/topics/{quote(topic)}"
+            send = {"Send one": f"{shown}?send=1"} if may_send else {}
+            return {"Live messages": shown, **send}
+
         downloads = {"asyncapi.json": "asyncapi.json"}
-        return HTMLResponse(page(document(), downloads=downloads))
+        return HTMLResponse(page(document(), downloads=downloads, links=links))
 
     return Starlette(
         routes=[

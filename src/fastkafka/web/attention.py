@@ -130,7 +130,7 @@ def _still_parked(board: Board) -> list[Line]:
 
 
 def _parked(function: Consuming, board: Board) -> Line | None:
-    errors = board.failures(function.full)
+    errors = board.failures(function.name)
     if not errors:
         return None
     count = sum(errors.values())

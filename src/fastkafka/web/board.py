@@ -36,8 +36,8 @@ class Counts:
 
     Attributes:
         time: The mean of when the snapshots were made.
-        functions: By full name.
-        sent: By producing function's full name.
+        functions: By name.
+        sent: By producing function's name.
         written: The end of each topic's log, as far as it is assigned to somebody.
         done: What each group's partition has committed.
         lag: Of each group's partition that has any known.
@@ -91,7 +91,7 @@ class Board:
         spread = _Rates(now, self._before(now.time - PERCENTILE_SECONDS))
         recent = _Rates(now, self._before(now.time - FAILURE_SECONDS))
         functions = [
-            _function_numbers(f.full, f.concurrency, now, rates, spread, recent)
+            _function_numbers(f.name, f.concurrency, now, rates, spread, recent)
             for f in shape.functions
         ]
         ages: dict[str, float] = {}
@@ -108,7 +108,7 @@ class Board:
             "totals": self._totals(snapshots, now, rates, recent, functions, ages),
             "topics": topics,
             "functions": functions,
-            "producers": [rates.sent(p.full) for p in shape.producers],
+            "producers": [rates.sent(p.name) for p in shape.producers],
             "edges": _edge_rates(shape, now, rates),
         }
         self._remember(shape, time)
@@ -181,7 +181,7 @@ class Board:
         rate = rates.written(name)
         if rate is None:
             rate = _total(
-                rates.sent(p.full) for p in shape.producers if p.topic == name
+                rates.sent(p.name) for p in shape.producers if p.topic == name
             )
         return [
             rate,
@@ -389,27 +389,26 @@ def _edge_rates(shape: Shape, now: Counts, rates: _Rates) -> list[float | None]:
     where several functions write to one topic, each gets its share of the handled.
     """
     handled = {
-        f"f:{f.name}": (rates.handled(f.full) or 0.0)
-        if f.full in now.functions
+        f"f:{f.name}": (rates.handled(f.name) or 0.0)
+        if f.name in now.functions
         else 0.0
         for f in shape.functions
     }
     sent: dict[str, float] = {}
     for producer in shape.producers:
         key = f"t:{producer.topic}"
-        sent[key] = sent.get(key, 0.0) + (rates.sent(producer.full) or 0.0)
+        sent[key] = sent.get(key, 0.0) + (rates.sent(producer.name) or 0.0)
     writers: dict[str, list[str]] = {}
     for edge in shape.edges:
         if edge.start.startswith("f:") and edge.via != DEAD_LETTERS:
             writers.setdefault(edge.end, []).append(edge.start)
-    full = {f"f:{f.name}": f.full for f in shape.functions}
     reads = {f"f:{f.name}": len(f.topics) for f in shape.functions}
 
     def rate(start: str, end: str, via: str) -> float:
         if start.startswith("t:"):
             return handled[end] / max(1, reads[end])
         if via == DEAD_LETTERS:
-            return sum(rates.parked(full[start]).values()) / RATE_SECONDS
+            return sum(rates.parked(start.removeprefix("f:")).values()) / RATE_SECONDS
         all_of = sum(handled[writer] for writer in writers.get(end, ()))
         if start.startswith("p:") or not all_of:
             return sent.get(end, 0.0)

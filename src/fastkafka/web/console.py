@@ -94,7 +94,7 @@ class Console:
         self.redact = () if app is None else app.redact
         self.watches = Watches(self.redact, self._wake)
         self.failures = Failures(self.desk, self.topics, self.redact)
-        self.replays = Replays(self.failures, self.topics)
+        self.replays = Replays(self.failures, self.topics, self.desk, self.redact)
         self.streams = 0
         self.closing = False
         self.snapshots: Sequence[Snapshot] = ()

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from fastkafka.app import FastKafka
 from fastkafka.observe.snapshot import Snapshot
 from fastkafka.policies import SUFFIX
-from fastkafka.routing import PATTERN, Handler
+from fastkafka.routing import PATTERN, Handler, ProducingFunction
 
 Role = Literal["consumed", "produced", "both", "dead_letters"]
 
@@ -43,8 +43,7 @@ class Consuming:
     """A function that consumes.
 
     Attributes:
-        name: Unique in the app, and as short as that allows.
-        full: As snapshots call it.
+        name: Unique in the app, as snapshots have it.
         topic: What it reads, with commas.
         topics: The same, one by one.
         group: Its consumer group.
@@ -57,7 +56,6 @@ class Consuming:
     """
 
     name: str
-    full: str
     topic: str
     topics: Sequence[str]
     group: str | None
@@ -74,7 +72,6 @@ class Producing:
     """A function that produces."""
 
     name: str
-    full: str
     topic: str
     source: str
 
@@ -127,31 +124,27 @@ def describe(
     """
     partitions = partitions or {}
     handlers = handlers_of(app)
-    said = {f.name for s in snapshots for f in s.functions}
-    said |= {p.name for s in snapshots for p in s.producing}
-    functions = [_consuming(handler, group, said) for handler, group in handlers]
+    functions = [_consuming(handler, group) for handler, group in handlers]
     producers = [
-        _producing(route.function, route.topic, said) for route in app.producers
+        Producing(name, function.route.topic, source_of(function.route.function))
+        for name, function in producers_of(app)
     ]
-    names = _short([*(f.full for f in functions), *(p.full for p in producers)])
-    functions = [_renamed(function, names) for function in functions]
-    producers = [Producing(names[p.full], p.full, p.topic, p.source) for p in producers]
     seen = {p.topic for s in snapshots for p in s.partitions} | set(partitions)
     reads = {
-        function.full: _read(handler, seen)
+        function.name: _read(handler, seen)
         for function, (handler, _) in zip(functions, handlers, strict=True)
     }
     parks = _parks(functions, handlers, reads, snapshots, seen)
     edges = [
         Edge(f"t:{topic}", f"f:{function.name}")
         for function in functions
-        for topic in reads[function.full]
+        for topic in reads[function.name]
     ]
     edges += _production(app, functions, producers, snapshots)
     edges += [
         Edge(f"f:{function.name}", f"t:{topic}{SUFFIX}", DEAD_LETTERS)
         for function in functions
-        for topic in parks[function.full]
+        for topic in parks[function.name]
     ]
     topics = _topics(app, handlers, reads, parks, partitions)
     return Shape(topics, functions, producers, edges)
@@ -168,15 +161,20 @@ def handlers_of(app: FastKafka) -> list[tuple[Handler, str | None]]:
     return [settled[id(route)] for route in app.consumers]
 
 
+def producers_of(app: FastKafka) -> list[tuple[str, ProducingFunction]]:
+    """Return the producing functions, in the order in which they were declared, with
+    the names that tell them apart.
+    """
+    groups = app._defaults().producer_groups(app._producing, app._servers_of)
+    named = {
+        id(function): name for group in groups for name, function in group.functions
+    }
+    return [(named[id(function)], function) for function in app._producing]
+
+
 def own_topics(shape: Shape) -> frozenset[str]:
     """Return the topics that may be asked for: the app's own, and no others."""
     return frozenset(t.name for t in shape.topics if not t.name.startswith(PATTERN))
-
-
-def full_name(function: Callable[..., Any]) -> str:
-    """Return ``module.function``, as snapshots call it."""
-    name = getattr(function, "__name__", type(function).__name__)
-    return f"{getattr(function, '__module__', '')}.{name}"
 
 
 def source_of(function: Callable[..., Any]) -> str:
@@ -200,13 +198,12 @@ def model_name(message: Any) -> str | None:
     return str(message).replace("typing.", "")
 
 
-def _consuming(handler: Handler, group: str | None, said: Collection[str]) -> Consuming:
+def _consuming(handler: Handler, group: str | None) -> Consuming:
     route = handler.route
     retry = handler.retry
     on_failure = handler.on_failure
     return Consuming(
-        name="",
-        full=_said(route.function, said),
+        name=handler.name,
         topic=", ".join(route.topics),
         topics=route.topics,
         group=group,
@@ -219,33 +216,6 @@ def _consuming(handler: Handler, group: str | None, said: Collection[str]) -> Co
         else getattr(on_failure, "__name__", type(on_failure).__name__),
         description=inspect.cleandoc(route.description or ""),
     )
-
-
-def _renamed(function: Consuming, names: Mapping[str, str]) -> Consuming:
-    made = {**asdict(function), "name": names[function.full]}
-    return Consuming(**made)
-
-
-def _producing(
-    function: Callable[..., Any], topic: str, said: Collection[str]
-) -> Producing:
-    return Producing("", _said(function, said), topic, source_of(function))
-
-
-def _said(function: Callable[..., Any], said: Collection[str]) -> str:
-    """Return what snapshots call a function: with its module, or without."""
-    full = full_name(function)
-    short = full.rpartition(".")[2]
-    return short if short in said and full not in said else full
-
-
-def _short(names: Sequence[str]) -> dict[str, str]:
-    """Return for each name its last part, if no other has the same."""
-    last = [name.rpartition(".")[2] for name in set(names)]
-    return {
-        name: short if last.count(short := name.rpartition(".")[2]) == 1 else name
-        for name in names
-    }
 
 
 def _read(handler: Handler, seen: Collection[str]) -> list[str]:
@@ -269,12 +239,12 @@ def _parks(
     """Return, by function, the topics of which it has parked records."""
     parked = {f.name for s in snapshots for f in s.functions if f.parked}
     return {
-        function.full: [
+        function.name: [
             topic
-            for topic in reads[function.full]
+            for topic in reads[function.name]
             if handler.on_failure == "dead_letter"
             and not topic.startswith(PATTERN)
-            and (function.full in parked or f"{topic}{SUFFIX}" in seen)
+            and (function.name in parked or f"{topic}{SUFFIX}" in seen)
         ]
         for function, (handler, _) in zip(functions, handlers, strict=True)
     }
@@ -291,9 +261,9 @@ def _production(
     A producing function is the label of such an edge; as long as nobody knows who
     calls it, it is a node of its own.
     """
-    names = {function.full: function.name for function in functions}
+    names = {function.name for function in functions}
     found = {
-        (names[name], topic)
+        (name, topic)
         for snapshot in snapshots
         for name, topic in snapshot.edges
         if name in names

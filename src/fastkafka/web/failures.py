@@ -6,7 +6,6 @@ import asyncio
 import base64
 import hashlib
 import os
-import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fastkafka.tools import jsontext
-from fastkafka.tools.deadletters import Cause, Failure, cause_of
+from fastkafka.tools.deadletters import Cause, cause_of
 from fastkafka.tools.models import secrets_of
 from fastkafka.tools.parking import MOST, DeadLetter, Parking, parkings
 from fastkafka.tools.records import RecordViews
@@ -30,7 +29,6 @@ SPARKS = 24
 """Into how many pieces the time from the first to the last failure is cut."""
 
 _ENGINE = f"{os.sep}fastkafka{os.sep}engine{os.sep}"
-_WHERE = re.compile(r"^[\w.-]+\[\d+\]@\d+: ")
 
 Topics = Callable[[], Awaitable[Sequence[AppTopic]]]
 
@@ -179,7 +177,7 @@ class Failures:
             "id": group.id,
             "error": group.cause.error,
             "kind": failure.kind,
-            "message": mask.text(_said(failure)),
+            "message": mask.text(failure.summary or None),
             "at": group.cause.place.partition(" in ")[0],
             "function": group.function,
             "topic": group.topic.name,
@@ -245,15 +243,6 @@ def _letter(
         else base64.b64encode(raw[:LONGEST_VALUE]).decode(),
         "withheld": bool(secrets),
     }
-
-
-def _said(failure: Failure) -> str | None:
-    """Return what the error says, without where its record was."""
-    last = (failure.trace or "").rstrip().rpartition("\n")[2]
-    name, colon, said = last.partition(": ")
-    if not colon or name.rpartition(".")[2] != failure.kind:
-        said = failure.message or ""
-    return _WHERE.sub("", said) or None
 
 
 def readable_trace(trace: str | None) -> str | None:

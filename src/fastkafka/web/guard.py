@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fastkafka.errors import ConfigError
 
 TOKEN_VARIABLE = "FASTKAFKA_HTTP_TOKEN"
+TOKEN_FILE_VARIABLE = "FASTKAFKA_HTTP_TOKEN_FILE"
 SHORTEST_TOKEN = 16
 LARGEST_BODY = 1_000_000
 RIGHT = "fastkafka.right"
@@ -206,27 +207,34 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def read_token(
-    environ: Mapping[str, str] = os.environ, file: Path | None = None
-) -> str | None:
-    """Return the token, from a file or from `FASTKAFKA_HTTP_TOKEN`; None without.
+def read_token(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return the token: from `FASTKAFKA_HTTP_TOKEN`, or from the file whose path
+    `FASTKAFKA_HTTP_TOKEN_FILE` is, as orchestrators mount secrets; None without.
 
     It is never an argument: those are shown to everybody on the machine.
 
     Raises:
-        ConfigError: It is too short, or the file cannot be read.
+        ConfigError: It is too short, the file cannot be read, or there are both.
     """
-    where = f"The token in {str(file)!r}" if file else f"`{TOKEN_VARIABLE}`"
-    try:
-        token = environ.get(TOKEN_VARIABLE) if file is None else file.read_text("utf-8")
-    except OSError as error:
+    token, file = (environ.get(v) for v in (TOKEN_VARIABLE, TOKEN_FILE_VARIABLE))
+    where = f"`{TOKEN_VARIABLE}`"
+    if token and file:
         raise ConfigError(
-            f"{where} cannot be read: {error.strerror}. "
-            "Name a file that this user may read."
-        ) from error
-    if token is None or (file is None and not token):
+            f"`{TOKEN_VARIABLE}` and `{TOKEN_FILE_VARIABLE}` are both set. "
+            "Leave one out."
+        )
+    if file:
+        where = f"The token in {file!r}"
+        try:
+            token = Path(file).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "it is no text"
+            raise ConfigError(
+                f"{where} cannot be read: {why}. Name a file that this user may read."
+            ) from error
+    elif not token:
         return None
-    token = token.strip()
+    token = (token or "").strip()
     if len(token) < SHORTEST_TOKEN:
         raise ConfigError(
             f"{where} has {len(token)} characters. That can be guessed. Use at least "

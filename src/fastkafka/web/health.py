@@ -115,11 +115,11 @@ def _settings(app: FastKafka) -> list[dict[str, Any]]:
     consumers = defaults.consumer_groups(app.consumers, app._servers_of)
     producers = defaults.producer_groups(app._producing, app._servers_of)
     found = [
-        _client("consumer", [h.route.name for h in group.handlers], group.config)
+        _client("consumer", [h.name for h in group.handlers], group.config)
         for group in consumers
     ]
     found += [
-        _client("producer", [f.route.name for f in group.functions], group.config)
+        _client("producer", [name for name, _ in group.functions], group.config)
         for group in producers
     ]
     own = {

@@ -15,7 +15,9 @@ from fastkafka.errors import ConfigError, FastKafkaError
 from fastkafka.tools.parking import DeadLetter, Parking
 from fastkafka.tools.replay import Fates, Progress, Replay
 from fastkafka.tools.topics import AppTopic, Clusters
+from fastkafka.web.desk import Desk
 from fastkafka.web.failures import Failures, Topics
+from fastkafka.web.preview import Part, preview
 from fastkafka.web.wishes import ReplayWish
 
 logger = logging.getLogger(__name__)
@@ -76,25 +78,23 @@ class Job:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Records of one dead-letter topic."""
-
-    topic: AppTopic
-    letters: Sequence[DeadLetter]
-
-
 class Replays:
     """What is being replayed, or was a short while ago.
 
     Args:
         failures: What is parked.
         topics: The app's.
+        desk: Takes questions.
+        redact: Fields that are masked.
     """
 
-    def __init__(self, failures: Failures, topics: Topics) -> None:
+    def __init__(
+        self, failures: Failures, topics: Topics, desk: Desk, redact: Sequence[str]
+    ) -> None:
         self._failures = failures
         self._topics = topics
+        self._desk = desk
+        self._redact = redact
         self._jobs: dict[str, Job] = {}
 
     def all(self) -> list[dict[str, Any]]:
@@ -120,19 +120,54 @@ class Replays:
         for job in self._jobs.values():
             job.stop.set()
 
+    async def preview(self, wish: ReplayWish) -> dict[str, Any]:
+        """Say what would be sent where.
+
+        Raises:
+            ConfigError: None of these records is parked.
+        """
+        parts = await self._chosen(wish)
+        topics = await self._topics()
+        return await self._desk.ask(
+            lambda clusters: preview(parts, topics, clusters, self._redact)
+        )
+
     async def start(self, wish: ReplayWish) -> dict[str, Any]:
         """Start one.
 
         Raises:
             ConfigError: None of these records is parked.
         """
+        parts = await self._chosen(wish)
+        total = sum(len(part.letters) for part in parts)
+        names = [part.topic.name for part in parts]
+        job = Job(
+            secrets.token_hex(6), wish.action, wish.rate, names, total, time.time()
+        )
+        self._remember(job)
+        logger.info(
+            "%s from the page: %d records of %s",
+            "Replay" if wish.action == "replay" else "Dismissal",
+            total,
+            ", ".join(names),
+        )
+        topics = await self._topics()
+        threading.Thread(
+            target=self._run,
+            args=(job, parts, topics, asyncio.get_running_loop()),
+            name="fastkafka-replay",
+            daemon=True,
+        ).start()
+        return job.to_dict()
+
+    async def _chosen(self, wish: ReplayWish) -> Sequence[Part]:
         groups = await self._failures.all(fresh=True)
         if wish.group is not None and wish.group not in groups:
             raise ConfigError("These records are no longer parked.")
         places = None
         if wish.records is not None:
             places = {(p.topic, p.partition, p.offset) for p in wish.records}
-        parts: dict[str, _Part] = {}
+        parts: dict[str, Part] = {}
         for group in groups.values():
             if wish.group not in (None, group.id):
                 continue
@@ -142,35 +177,12 @@ class Replays:
                 if places is None or (group.topic.name, *letter.place) in places
             ]
             if chosen:
-                part = parts.get(group.topic.name, _Part(group.topic, ()))
+                part = parts.get(group.topic.name, Part(group.topic, ()))
                 letters = sorted([*part.letters, *chosen], key=_time)
-                parts[group.topic.name] = _Part(group.topic, letters)
+                parts[group.topic.name] = Part(group.topic, letters)
         if not parts:
             raise ConfigError("None of these records is parked.")
-        total = sum(len(part.letters) for part in parts.values())
-        job = Job(
-            secrets.token_hex(6),
-            wish.action,
-            wish.rate,
-            list(parts),
-            total,
-            time.time(),
-        )
-        self._remember(job)
-        logger.info(
-            "%s from the page: %d records of %s",
-            "Replay" if wish.action == "replay" else "Dismissal",
-            total,
-            ", ".join(parts),
-        )
-        topics = await self._topics()
-        threading.Thread(
-            target=self._run,
-            args=(job, list(parts.values()), topics, asyncio.get_running_loop()),
-            name="fastkafka-replay",
-            daemon=True,
-        ).start()
-        return job.to_dict()
+        return list(parts.values())
 
     def _remember(self, job: Job) -> None:
         self._jobs[job.id] = job
@@ -180,7 +192,7 @@ class Replays:
     def _run(
         self,
         job: Job,
-        parts: Sequence[_Part],
+        parts: Sequence[Part],
         topics: Sequence[AppTopic],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -206,7 +218,7 @@ class Replays:
     def _do(
         self,
         job: Job,
-        part: _Part,
+        part: Part,
         topics: Sequence[AppTopic],
         clusters: Clusters,
         forget: Callable[[], None],

@@ -47,12 +47,14 @@ class ReplayWish(_Wish):
         action: "replay" sends them back to where they came from, "dismiss" only says
             that they need not be looked at any more.
         rate: Records a second.
+        check_only: Only say what would be sent where.
     """
 
     group: str | None = None
     records: Sequence[Place] | None = None
     action: Literal["replay", "dismiss"] = "replay"
     rate: Annotated[float, Field(gt=0, le=10_000)] = 100.0
+    check_only: bool = False
 
 
 class TokenWish(_Wish):

@@ -13,6 +13,7 @@ from fastkafka.asyncapi.page.elements import Child, Html, code, element, link, l
 from fastkafka.asyncapi.page.markdown import markdown
 from fastkafka.asyncapi.page.operations import (
     VERBS,
+    Links,
     by_action,
     facts,
     function_of,
@@ -31,7 +32,12 @@ _ICON = (
 )
 
 
-def page(document: Json, *, downloads: Mapping[str, str] | None = None) -> str:
+def page(
+    document: Json,
+    *,
+    downloads: Mapping[str, str] | None = None,
+    links: Links | None = None,
+) -> str:
     """Render an AsyncAPI 3.0 document as one page of HTML.
 
     Style and script are in it, nothing is loaded, and nothing but them runs: its policy
@@ -40,6 +46,7 @@ def page(document: Json, *, downloads: Mapping[str, str] | None = None) -> str:
     Args:
         document: Made by `document`.
         downloads: Labels and addresses of files to link to, such as the document.
+        links: Returns labels and addresses of what else there is about a topic.
     """
     info = document["info"]
     head = element(
@@ -62,7 +69,7 @@ def page(document: Json, *, downloads: Mapping[str, str] | None = None) -> str:
             _introduction(document, downloads or {}),
             _topics(document),
             _servers(document),
-            _operations(document),
+            _operations(document, links),
             _schemas(document),
             id="content",
             tabindex="-1",
@@ -198,14 +205,14 @@ def _security(scheme: Json) -> list[Child]:
     ]
 
 
-def _operations(document: Json) -> list[Html]:
+def _operations(document: Json, links: Links | None) -> list[Html]:
     schemas = SchemaView(document["components"].get("schemas", {}))
     return [
         _section(
             VERBS[action].lower(),
             VERBS[action],
             [
-                operation_view(name, operation, document, schemas)
+                operation_view(name, operation, document, schemas, links)
                 for name, operation in operations.items()
             ],
         )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
 from fastkafka.asyncapi.page.elements import (
     Child,
     Html,
@@ -16,6 +19,9 @@ from fastkafka.asyncapi.page.markdown import markdown
 from fastkafka.asyncapi.page.schemas import SchemaView
 from fastkafka.asyncapi.page.types import reference, type_in_words
 from fastkafka.asyncapi.schemas import Json
+
+Links: TypeAlias = Callable[[str], Mapping[str, str]]
+"""Returns labels and addresses of what else there is about a topic."""
 
 VERBS = {"receive": "Receives", "send": "Sends"}
 _DONE = {"receive": "received", "send": "sent"}
@@ -56,7 +62,11 @@ def by_action(document: Json) -> dict[str, Json]:
 
 
 def operation_view(
-    name: str, operation: Json, document: Json, schemas: SchemaView
+    name: str,
+    operation: Json,
+    document: Json,
+    schemas: SchemaView,
+    links: Links | None = None,
 ) -> Html:
     """Show an operation."""
     channel = channel_of(operation, document)
@@ -70,6 +80,7 @@ def operation_view(
             class_="verb",
         ),
         element("h3", link(title_of(channel), f"operation-{name}")),
+        _elsewhere(channel, links),
         markdown(operation.get("description", "")),
         (
             _message(last(message), operation, channel, document, schemas)
@@ -77,6 +88,15 @@ def operation_view(
         ),
         id=f"operation-{name}",
     )
+
+
+def _elsewhere(channel: Json, links: Links | None) -> Html | None:
+    """Link to what else there is about a topic; a pattern is none."""
+    if links is None or "parameters" in channel:
+        return None
+    found = links(channel["address"]).items()
+    shown = (element("a", label, href=address) for label, address in found)
+    return element("p", listed(shown), class_="verb")
 
 
 def facts(rows: list[tuple[str, Child]]) -> Html:

@@ -27,6 +27,7 @@ class _Awaited(NamedTuple):
     offset: int
     metadata: str
     acknowledged: asyncio.Future[None]
+    since: float
 
 
 class Commits:
@@ -38,7 +39,10 @@ class Commits:
     """
 
     def __init__(self, interval: float, loop: asyncio.AbstractEventLoop) -> None:
-        self.succeeded = self.failed = 0
+        self.succeeded = self.failed = self.awaited = 0
+        self.seconds = 0.0
+        """For how long those that were awaited took; of the client's own nobody knows
+        when they began."""
         self.failing_since: float | None = None
         """When commits began to fail; None when the last one succeeded."""
         self._interval = interval
@@ -76,8 +80,9 @@ class Commits:
             ClientError: The coordinator refused.
         """
         acknowledged = self._loop.create_future()
-        self._wanted.append(_Awaited(partition, offset, metadata, acknowledged))
-        self.hurry = time.monotonic() + _HURRY_SECONDS
+        now = time.monotonic()
+        self._wanted.append(_Awaited(partition, offset, metadata, acknowledged, now))
+        self.hurry = now + _HURRY_SECONDS
         await acknowledged
 
     # In the poll thread.
@@ -144,7 +149,10 @@ class Commits:
             wanted = self._with_metadata(offsets)
             # It commits what is stored once more when the partitions go.
             client.store_offsets(offsets=wanted)
-            self.on_commit(None, client.commit(offsets=wanted, asynchronous=False))
+            began = time.monotonic()
+            committed = client.commit(offsets=wanted, asynchronous=False)
+            self._took(began)
+            self.on_commit(None, committed)
 
     def went_back(self, partition: TopicPartition, committed: int) -> int | None:
         """Return what this consumer had committed, if that was more than there is."""
@@ -182,6 +190,7 @@ class Commits:
             if awaited and (problem or awaited.offset == committed.offset):
                 del self._awaited[where]
                 if problem is None:
+                    self._took(awaited.since)
                     self._stored.setdefault(TopicPartition(*where), awaited.offset)
                 self._loop.call_soon_threadsafe(_settle, awaited, problem)
         if error is not None and not offsets:
@@ -196,6 +205,10 @@ class Commits:
         if self.failing_since is not None:
             self.failing_since = None
             logger.warning("Commits succeed again.")
+
+    def _took(self, since: float) -> None:
+        self.awaited += 1
+        self.seconds += time.monotonic() - since
 
     def on_failure(self, error: KafkaError) -> None:
         """Say that commits fail, if that is new; what they had goes with the next."""

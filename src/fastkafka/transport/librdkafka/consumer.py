@@ -103,7 +103,7 @@ class LibrdkafkaConsumer:
         self._unknown: set[str] = set()
         self._missing: Collection[str] = ()
         self._look_for_missing = 0.0
-        self._polled = 0.0
+        self._polled = self._poll_seconds = 0.0
         self._look_for_partitions = 0.0
 
     # What the engine calls, on the event loop.
@@ -155,6 +155,9 @@ class LibrdkafkaConsumer:
             polled=self._polled,
             commits=self._commits.succeeded,
             commit_failures=self._commits.failed,
+            awaited_commits=self._commits.awaited,
+            commit_seconds=self._commits.seconds,
+            poll_seconds=self._poll_seconds,
             failing_since=self._commits.failing_since,
             missing=sorted(self._missing),
             paused=set(self._pressure.paused),
@@ -250,11 +253,14 @@ class LibrdkafkaConsumer:
     def _poll(self) -> None:
         """One turn: take in what is there, store what is finished."""
         client = self._client
-        hurry = self._commits.hurry > time.monotonic()
+        began = time.monotonic()
+        hurry = self._commits.hurry > began
         first = client.poll(_HURRIED_POLL_SECONDS if hurry else POLL_SECONDS)
+        # poll() answers at once, consume() would wait for a full house.
+        rest = client.consume(POLL_RECORDS - 1, 0) if first is not None else []
+        self._poll_seconds += time.monotonic() - began
         if first is not None:
-            # poll() answers at once, consume() would wait for a full house.
-            self._take_in([first, *client.consume(POLL_RECORDS - 1, 0)])
+            self._take_in([first, *rest])
         if self._commits.waiting:
             self._store(client)
         self._pressure.apply(client)

@@ -43,6 +43,10 @@ class Refusal:
 
     code: str
 
+    def name(self) -> str:
+        """Return the code, as librdkafka's errors do."""
+        return self.code
+
     @property
     def text(self) -> str:
         """The error in words, as librdkafka would have it."""

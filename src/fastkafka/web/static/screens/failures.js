@@ -1,12 +1,13 @@
 // What is parked, grouped by its cause, and back it goes.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { Spark } from "../charts.js";
 import { ago, plural, whole } from "../format.js";
-import { address, get, post, remove } from "../server.js";
+import { address } from "../server.js";
 import { app, link, place, remember } from "../store.js";
 import { Empty, Loading, Problem, Sentence, Tabs, html, useServer } from "../ui.js";
 import { Facts, Raw, Value } from "./record.js";
+import { Job, Replay, useJobs } from "./replay.js";
 
 export function Failures() {
   const { data, error, reload } = useServer("failures", 5);
@@ -22,7 +23,7 @@ export function Failures() {
         ${plural(data.parked, "parked record")} in ${plural(data.topics, "dead-letter topic")}, grouped by error and place${data.parked > data.read && `; the newest ${whole(data.read)} are shown`}
       </span>
       <span class="grow"></span>
-      ${app.value.can.replay && data.groups.length > 1 && html`<${Confirm} label=${`Replay all ${whole(data.read)}…`} question=${`Send ${plural(data.read, "record")} back to where they came from?`} action=${() => jobs.start({})} />`}
+      ${app.value.can.replay && data.groups.length > 1 && html`<${Replay} label=${`Replay all ${whole(data.read)}…`} wish=${{}} jobs=${jobs} />`}
     </div>
     ${error && html`<${Problem} error=${error} retry=${reload} />`}
     ${jobs.error && html`<${Problem} error=${jobs.error} />`}
@@ -62,9 +63,9 @@ function Detail({ group, jobs }) {
       <span class="muted">${plural(group.count, "record")} · first ${ago(group.first)} · last ${ago(group.last)}</span>
       <span class="grow"></span>
       ${may &&
-      html`<${Confirm} label="Dismiss…" quiet question=${`Dismiss ${plural(group.count, "record")}? They stay in ${group.topic}, but no longer count as parked.`} action=${() => jobs.start({ group: group.id, action: "dismiss" })} />
-        ${letter && html`<button type="button" onClick=${() => jobs.start({ records: [{ topic: group.topic, partition: letter.partition, offset: letter.offset }] })}>Replay one</button>`}
-        <button type="button" class="primary" onClick=${() => jobs.start({ group: group.id })}>Replay ${whole(group.count)}</button>`}
+      html`<${Confirm} label="Dismiss…" question=${`Dismiss ${plural(group.count, "record")}? They stay in ${group.topic}, but no longer count as parked.`} action=${() => jobs.start({ group: group.id, action: "dismiss" })} />
+        ${letter && html`<${Replay} label="Replay one…" wish=${{ records: [{ topic: group.topic, partition: letter.partition, offset: letter.offset }] }} jobs=${jobs} />`}
+        <${Replay} label=${`Replay ${whole(group.count)}…`} kind="primary" wish=${{ group: group.id }} jobs=${jobs} />`}
     </header>
     ${error && html`<${Problem} error=${error} retry=${reload} />`}
     ${!data && !error && html`<${Loading}>Reading the records…<//>`}
@@ -126,9 +127,9 @@ function Letter({ letter }) {
   </div>`;
 }
 
-function Confirm({ label, question, action, quiet = false }) {
+function Confirm({ label, question, action }) {
   const dialog = useRef();
-  return html`<button type="button" class=${quiet ? "quiet" : ""} onClick=${() => dialog.current.showModal()}>${label}</button>
+  return html`<button type="button" class="quiet" onClick=${() => dialog.current.showModal()}>${label}</button>
     <dialog ref=${dialog} aria-label=${label}>
       <p>${question}</p>
       <form method="dialog" class="actions">
@@ -136,68 +137,4 @@ function Confirm({ label, question, action, quiet = false }) {
         <button>No</button>
       </form>
     </dialog>`;
-}
-
-const STATES = { running: "Replaying", waiting: "Replayed", done: "Replayed", stopped: "Stopped after", failed: "Failed after" };
-
-function Job({ job, jobs }) {
-  const dismissed = job.action === "dismiss";
-  const verb = dismissed && job.state === "done" ? "Dismissed" : STATES[job.state];
-  const open = job.state === "running" || job.state === "waiting";
-  return html`<div class="job panel">
-    <div class="row" role="status">
-      <b>${verb} ${whole(job.sent)} of ${whole(job.total)}</b>
-      <span class="muted">${job.topics.join(", ")}${!dismissed && `, ${job.rate}/s`}</span>
-      <span class="grow"></span>
-      ${!dismissed &&
-      html`<span class="muted">${whole(job.handled)} handled${job.parked > 0 && html` · <span class="bad">${whole(job.parked)} parked again</span>`}${job.refused > 0 && html` · <span class="bad">${whole(job.refused)} refused</span>`}</span>`}
-      ${job.state === "running"
-        ? html`<button type="button" class="quiet" onClick=${() => jobs.stop(job.id)}>Stop</button>`
-        : !open && html`<button type="button" class="quiet" onClick=${() => jobs.hide(job.id)}>Close</button>`}
-    </div>
-    ${job.error && html`<p class="bad"><${Sentence} text=${job.error} /></p>`}
-    <progress max=${job.total} value=${job.sent} aria-label="Replay"></progress>
-  </div>`;
-}
-
-/** The replays, followed while they run. */
-function useJobs(changed) {
-  const [all, setAll] = useState([]);
-  const [hidden, setHidden] = useState(() => new Set());
-  const [error, setError] = useState(null);
-  const load = async () => {
-    try {
-      setAll((await get("replays")).replays);
-    } catch (problem) {
-      setError(problem);
-    }
-  };
-  const doing = async (action) => {
-    try {
-      setError(null);
-      await action();
-      await load();
-      changed();
-    } catch (problem) {
-      setError(problem);
-    }
-  };
-  const running = all.some((job) => job.state === "running" || job.state === "waiting");
-  useEffect(() => {
-    load();
-    if (!running) {
-      changed();
-      return undefined;
-    }
-    const timer = setInterval(load, 500);
-    return () => clearInterval(timer);
-  }, [running]);
-  const recent = (job) => !hidden.has(job.id) && Date.now() / 1000 - job.started < 600;
-  return {
-    all: all.filter(recent).slice(0, 3),
-    error,
-    start: (wish) => doing(() => post("replays", wish)),
-    stop: (id) => doing(() => remove(address(["replays", id]))),
-    hide: (id) => setHidden((old) => new Set(old).add(id)),
-  };
 }

@@ -73,6 +73,18 @@ def test_a_problem_that_leaves_it_ready_is_no_reason() -> None:
         assert http.get("/readyz").json() == {"ready": True, "reasons": []}
 
 
+def test_what_is_paused_is_listed_and_leaves_it_ready() -> None:
+    text = "`on_orders` is paused."
+    paused = problem("paused", ready=True, text=text)
+    with client(snapshot(problems=[paused])) as http:
+        ready = http.get("/readyz")
+        assert http.get("/livez").json() == {"live": True, "reasons": []}
+
+    assert ready.status_code == 200
+    assert (ready.json()["ready"], ready.json()["reasons"]) == (True, [])
+    assert [one["text"] for one in ready.json()["paused"]] == [text]
+
+
 def test_dead_letters_that_cannot_be_written_make_it_unready() -> None:
     text = "Dead letters of 'orders-dlt' cannot be written."
     with client(snapshot(problems=[problem("dead_letters_fail", text=text)])) as http:

@@ -30,6 +30,7 @@ from fastkafka.engine.deadletters import DeadLetters
 from fastkafka.engine.delivery import Failure, Outbox, current_outbox
 from fastkafka.engine.failure import FailurePolicy, decoding_error, handler_error
 from fastkafka.engine.handling import Handling
+from fastkafka.engine.limits import Limits
 from fastkafka.engine.recovery import Recovery
 from fastkafka.errors import BatchError, RecordError
 from fastkafka.messages import Record
@@ -85,6 +86,7 @@ class Pool:
         self.caller = Caller(route.plan, app)
         self.slice = handler.max_batch if route.plan.batch else 1
         """How many records a lane takes at once; all lanes learn it together."""
+        self.limits = Limits(handler.concurrency)
         self._broke = broke
         self._lanes: list[Lane] = []
         self._idle: list[Lane] = []
@@ -161,18 +163,73 @@ class Pool:
             return
         self._waiting[chunk.key] = deque((chunk,))
         self._ready.append(chunk.key)
+        self._call_lane()
+
+    def _call_lane(self) -> bool:
+        """Let one more lane look for work; return whether there was one."""
         if self._idle:
             self._idle.pop().wake()
         elif self._most is None or len(self._lanes) < self._most:
             lane = Lane(self)
             lane.task.add_done_callback(self._lane_ended)
             self._lanes.append(lane)
+        else:
+            return False
+        return True
 
     def take(self) -> Chunk | None:
         """Return the next chunk whose key is free; it is busy until `release`."""
-        if not self._ready:
+        if not self._ready or (self.limits.any and not self._may_take()):
             return None
         return self._waiting[self._ready.popleft()].popleft()
+
+    def _may_take(self) -> bool:
+        """Whether another lane may work; keys that are paused are put aside."""
+        if self._is_crowded:
+            return False
+        while self._ready:
+            if not self.limits.holds(self._waiting[self._ready[0]][0].owner):
+                return True
+            self.limits.held.append(self._ready.popleft())
+        return False
+
+    @property
+    def _is_crowded(self) -> bool:
+        """Whether more lanes work than may."""
+        most = self._most
+        return most is not None and len(self._lanes) - len(self._idle) > most
+
+    def must_leave(self, owner: LaneOwner) -> bool:
+        """Whether a lane is to put back what it has not begun."""
+        return self.limits.any and (self.limits.holds(owner) or self._is_crowded)
+
+    def put_back(self, chunk: Chunk, at: int, start: int) -> None:
+        """Queue what is left of a chunk from a record on, whose stretch begins there.
+
+        The chunk that a lane has keeps what is done.
+        """
+        rest, starts = chunk.records[at:], chunk.starts
+        own = (start,) if len(starts) == 1 else starts[at:]
+        left = Chunk(chunk.owner, chunk.handler, chunk.key, rest, own, _size(rest))
+        chunk.records, chunk.size = chunk.records[:at], chunk.size - left.size
+        self.return_to(left)
+
+    def limit(self, concurrency: int | None = None) -> None:
+        """Look again at what may be handled, because the limits are others now.
+
+        Args:
+            concurrency: How much at once from now on; None leaves it as it is.
+        """
+        limits = self.limits
+        if concurrency is not None:
+            limits.concurrency = self._most = concurrency
+        few = self._most is not None and len(self._lanes) > self._most
+        limits.any = limits.paused or bool(limits.partitions) or few
+        self._ready.extendleft(reversed(list(limits.changed())))
+        self.cut()
+        for _ in range(len(self._ready)):
+            if not self._call_lane():
+                break
 
     def release(self, chunk: Chunk) -> None:
         """A lane is done with a chunk: its key is free again."""
@@ -218,7 +275,7 @@ class Pool:
             self.group,
             self.route.topics,
             handler.order,
-            handler.concurrency,
+            self.limits.concurrency,
             busy=len(busy),
             waiting=max(0, self.waiting),
             handled=counters.handled,
@@ -230,6 +287,8 @@ class Pool:
             buckets=tuple(counters.buckets),
             decode_seconds=counters.decode_seconds,
             oldest=max(busy, default=0.0),
+            paused=self.limits.paused,
+            paused_partitions=tuple(sorted(self.limits.partitions)),
         )
 
     def edges(self) -> list[tuple[str, str]]:
@@ -272,6 +331,7 @@ class Lane:
             counters=pool.counters,
             tell=pool.tell,
             function=pool.route.name,
+            limits=pool.limits,
         )
         self._began = 0.0
         self._awake: asyncio.Future[None] | None = None
@@ -346,6 +406,9 @@ class Lane:
         start, at = starts[0], 0
         while at < len(records) and not owner.stopped.is_set():
             if self._recovery.parking and not await self._recovery.may_go_on(chunk):
+                return
+            if self._pool.must_leave(owner):
+                self._pool.put_back(chunk, at, start)
                 return
             size = self._pool.slice
             part = records[at : at + size]

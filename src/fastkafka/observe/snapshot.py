@@ -43,6 +43,8 @@ class Function:
             handled in one slice each counts with their mean.
         decode_seconds: Spent decoding.
         oldest: For how many seconds the call has been running that began first.
+        paused: It was paused, everywhere.
+        paused_partitions: Where it was paused alone: topics and partitions.
     """
 
     name: str
@@ -61,6 +63,8 @@ class Function:
     buckets: Sequence[int] = (0,) * (len(BUCKETS) + 1)
     decode_seconds: float = 0.0
     oldest: float = 0.0
+    paused: bool = False
+    paused_partitions: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,8 @@ class Partition:
             is lag; 0 without.
         in_flight: Records that are read and not done.
         unfinished_seconds: For how long the lowest unfinished record has been in work.
-        paused: Its intake is full, or it was paused on purpose.
+        paused: Its intake is full.
+        paused_for: The functions that were paused at it.
     """
 
     topic: str
@@ -93,6 +98,7 @@ class Partition:
     in_flight: int = 0
     unfinished_seconds: float = 0.0
     paused: bool = False
+    paused_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +150,8 @@ class Problem:
     Attributes:
         kind: "no_broker", "no_assignment", "missing_topic", "stalled_partition",
             "overdue_handler", "blocked_loop", "commits_fail", "dead_letters_fail",
-            "poll_thread" or "starting"; and what others say of a worker that cannot
-            speak for itself: "ended", "silent" or "stopping".
+            "poll_thread", "paused" or "starting"; and what others say of a worker that
+            cannot speak for itself: "ended", "silent" or "stopping".
         what: Which one: a partition, a function, a topic, a cluster, a worker.
         text: A sentence for people.
         since: Epoch seconds.

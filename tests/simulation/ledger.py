@@ -40,6 +40,8 @@ class Holding:
     """Nothing was cut off when it was given up."""
     failed: bool = False
     """The app will stop because of it."""
+    seeking: bool = False
+    """It is on its way to another offset: what comes meanwhile is dropped."""
     came: set[int] = field(default_factory=set)
 
 
@@ -138,7 +140,7 @@ class Ledger:
         """A worker's engine was given records: is that still bounded?"""
         holding = self._holdings[worker, partition]
         holding.came.update(offsets)
-        if holding.stopped or holding.failed:
+        if holding.stopped or holding.failed or holding.seeking:
             return  # they are dropped
         self._read_on()
         most = self.schedule.high + self.schedule.poll_records
@@ -218,6 +220,11 @@ class Ledger:
                 ),
                 f"I3: {worker} gave {partition} up and did not commit {lowest}",
             )
+
+    def seeking(self, worker: str, partition: int, *, now: bool) -> None:
+        """A worker begins to seek a partition, or has given that up."""
+        if (holding := self._holdings.get((worker, partition))) is not None:
+            holding.seeking = now
 
     def sought(self, worker: str, partition: int, offset: int) -> None:
         """A worker reads a partition from another offset on; it begins anew."""

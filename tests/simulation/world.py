@@ -272,12 +272,16 @@ class World:
         end = self.broker._cluster.log(TopicPartition(INPUTS, partition)).end
         offset = (0, end // 2, end, self.ledger.committed.get(partition, 0))[number]
 
+        name = slot.worker.name
+
         async def seek() -> None:
             try:
                 await app.control.seek(INPUTS, partition, offset)
             except FastKafkaError as refused:
                 self.ledger.note(f"no seek: {refused}")
+                self.ledger.seeking(name, partition, now=False)
 
+        self.ledger.seeking(name, partition, now=True)
         slot.worker.spawn(seek())
 
     def _controlled(self, number: int) -> tuple[Slot | None, FastKafka | None]:

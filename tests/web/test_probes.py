@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from fastkafka.engine.commands import Answer, Command
 from fastkafka.observe.snapshot import Snapshot
 from fastkafka.observe.workers import SILENCE, Workers
 from fastkafka.web.asgi import make_app
@@ -23,6 +24,9 @@ class Made:
 
     def snapshots(self) -> Sequence[Snapshot]:
         return self.made
+
+    async def command(self, command: Command) -> Sequence[Answer]:
+        return ()
 
 
 def client(*snapshots: Snapshot) -> TestClient:

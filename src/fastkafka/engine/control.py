@@ -192,7 +192,7 @@ class Control:
         self, function: str, topic: str | None, partition: int | None
     ) -> tuple[str, TopicPartition | None]:
         names = [route.name for route in self._routes()]
-        found = [n for n in names if function in (n, n.rpartition(".")[2])]
+        found = [n for n in names if n in (function, function.rpartition(".")[2])]
         if not found:
             raise ConfigError(
                 f"No function {function!r} consumes here."

@@ -145,7 +145,8 @@ class Consumer(Protocol):
             Whether the coordinator has acknowledged the commit within a few seconds.
 
         Raises:
-            ClientError: The partition is not assigned.
+            ClientError: The partition is not assigned, or not any more when its turn
+                comes; one that came back since is another assignment.
         """
 
     def pause(self) -> None:

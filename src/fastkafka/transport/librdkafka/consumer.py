@@ -142,7 +142,8 @@ class LibrdkafkaConsumer:
 
     async def seek(self, partition: TopicPartition, offset: int) -> bool:
         """See `Consumer`."""
-        return await self._seeks.ask(partition, offset)
+        intake = self._pressure.intake.get(partition)
+        return await self._seeks.ask(partition, offset, intake)
 
     def intake(self) -> Collection[Intake]:
         """What each assigned partition has in the engine, for those who watch."""
@@ -467,7 +468,8 @@ class LibrdkafkaConsumer:
     def _seek(self, seek: Seek) -> None:
         """Do what was asked for by `seek`; its commit follows in the same turn."""
         partition, offset = seek.partition, seek.offset
-        if partition not in self._pressure.intake:
+        intake = self._pressure.intake.get(partition)
+        if intake is None or intake is not seek.intake:
             self._tell(_set_exception, seek.moved, not_assigned(partition))
             return
         self._commits.rewind(partition)

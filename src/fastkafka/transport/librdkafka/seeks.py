@@ -7,16 +7,21 @@ from collections import deque
 from typing import Any, NamedTuple
 
 from fastkafka.transport.base import TopicPartition
+from fastkafka.transport.intake import Intake
 
 COMMIT_SECONDS = 5.0
 """How long a seek waits for its commit; later that is said to be on its way."""
 
 
 class Seek(NamedTuple):
-    """One of them: where to go, and what is told when it is there, and committed."""
+    """One of them: where to go, and what is told when it is there, and committed.
+
+    It is for the assignment whose *intake* this is, and for no later one.
+    """
 
     partition: TopicPartition
     offset: int
+    intake: Intake | None
     moved: asyncio.Future[None]
     committed: asyncio.Future[None]
 
@@ -27,7 +32,9 @@ class Seeks:
     def __init__(self) -> None:
         self.waiting: deque[Seek] = deque()
 
-    async def ask(self, partition: TopicPartition, offset: int) -> bool:
+    async def ask(
+        self, partition: TopicPartition, offset: int, intake: Intake | None
+    ) -> bool:
         """Ask for one; return whether its commit was acknowledged in time.
 
         Raises:
@@ -36,7 +43,7 @@ class Seeks:
         loop = asyncio.get_running_loop()
         moved: asyncio.Future[Any] = loop.create_future()
         committed: asyncio.Future[Any] = loop.create_future()
-        self.waiting.append(Seek(partition, offset, moved, committed))
+        self.waiting.append(Seek(partition, offset, intake, moved, committed))
         await moved
         # It may be cancelled, too, when the partition goes away.
         await asyncio.wait({committed}, timeout=COMMIT_SECONDS)

@@ -141,11 +141,14 @@ class MemoryConsumer:
 
     async def seek(self, partition: TopicPartition, offset: int) -> bool:
         """See `Consumer`."""
+        intake = self._intake.get(partition)
         await self._resumed.wait()
         await self._cluster.up.wait()
         while self._revoking is not None:
             await asyncio.wait([self._revoking])
-        if not self._running or partition not in self._positions:
+        # One that went away and came back is another assignment.
+        same = intake is not None and self._intake.get(partition) is intake
+        if not self._running or not same:
             raise not_assigned(partition)
         return self._move(partition, offset)
 

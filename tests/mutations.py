@@ -343,7 +343,7 @@ MUTATIONS = [
     Mutation(
         "D: what finished out of order is not said in the commit",
         ASSIGNMENT,
-        "        if not self._opened:\n            return",
+        "        if not self._opened or not self.live:\n            return",
         "        return",
         SIMULATION,
     ),

@@ -76,6 +76,9 @@ class RecordingConsumer:
     ) -> None:
         self.marks.append((offset, metadata))
 
+    async def seek(self, partition: TopicPartition, offset: int) -> bool:
+        return True
+
     def pause(self) -> None:
         self.paused = True
 

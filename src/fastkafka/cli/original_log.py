@@ -146,6 +146,7 @@ class _AnnouncedConsumer:
         self.finished = consumer.finished
         self.taken = consumer.taken
         self.pause = consumer.pause
+        self.seek = consumer.seek
         self.note = consumer.note
         self.commit = consumer.commit
         self.state = consumer.state

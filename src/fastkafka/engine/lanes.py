@@ -19,11 +19,12 @@ from functools import partial
 from typing import Any, Protocol
 
 from fastkafka.engine.calling import Caller
-from fastkafka.engine.chunks import Chunk, Outcome, start_of
+from fastkafka.engine.chunks import Chunk, LaneOwner, Outcome, start_of
 from fastkafka.engine.deadletters import DeadLetters
 from fastkafka.engine.delivery import Failure, Outbox, current_outbox
 from fastkafka.engine.failure import FailurePolicy, decoding_error, handler_error
 from fastkafka.engine.handling import Handling
+from fastkafka.engine.limits import Limits
 from fastkafka.engine.recovery import Recovery
 from fastkafka.errors import BatchError, RecordError
 from fastkafka.messages import Record
@@ -53,6 +54,7 @@ class Crew(Protocol):
     counters: FunctionCounters
     tell: Tell
     tracer: Tracer | None
+    limits: Limits
     slice: int
     """How many records a lane takes at once; all lanes learn it together."""
     waiting: int
@@ -75,6 +77,15 @@ class Crew(Protocol):
 
     def rest(self, lane: Lane) -> None:
         """A lane found nothing to do."""
+
+    def must_leave(self, owner: LaneOwner) -> bool:
+        """Whether a lane is to put back what it has not begun."""
+
+    def put_back(self, chunk: Chunk, at: int, start: int) -> None:
+        """Queue what is left of a chunk from a record on, whose stretch begins there.
+
+        The chunk that a lane has keeps what is done.
+        """
 
 
 class Lane:
@@ -103,6 +114,7 @@ class Lane:
             counters=crew.counters,
             tell=crew.tell,
             function=crew.handler.name,
+            limits=crew.limits,
         )
         self._began = 0.0
         self._turn_ends = 0.0
@@ -183,6 +195,9 @@ class Lane:
         while at < len(records) and not stopped.is_set():
             if recovery.parking and not await recovery.may_go_on(chunk):
                 return
+            if crew.limits.any and crew.must_leave(chunk.owner):
+                crew.put_back(chunk, at, start)
+                return
             # What a slice that was cut, or that failed, has left is decoded already.
             size = len(messages) or crew.slice
             part = records[at : at + size]
@@ -206,14 +221,23 @@ class Lane:
             if at < len(records):
                 start = part[done - 1].offset() + 1
             messages = [] if self._is_batch else messages[done:]
-            if outbox.congested is not None:
-                congested, outbox.congested = outbox.congested, None
-                await congested.room()
-            elif crew.running is not self:
-                self._turn_ends = 0.0  # others had their turn while the handler waited
-            elif outcome.ended >= self._turn_ends:
-                await asyncio.sleep(0)
-                self._begin_turn()
+            if outbox.congested is not None or self._is_turn_over(outcome.ended):
+                await self._let_others_go_on()
+
+    def _is_turn_over(self, now: float) -> bool:
+        if self._crew.running is self:
+            return now >= self._turn_ends
+        self._turn_ends = 0.0  # others had their turn while the handler waited
+        return False
+
+    async def _let_others_go_on(self) -> None:
+        """Wait for room in a producer that is full; else for the loop's next turn."""
+        congested, self._outbox.congested = self._outbox.congested, None
+        if congested is not None:
+            await congested.room()
+        else:
+            await asyncio.sleep(0)
+        self._begin_turn()
 
     def _begin_turn(self) -> None:
         self._turn_ends = time.perf_counter() + TURN_SECONDS / self._crew.awake

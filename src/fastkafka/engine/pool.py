@@ -21,6 +21,7 @@ from fastkafka.engine.chunks import Chunk, KeyQueue, LaneOwner
 from fastkafka.engine.deadletters import DeadLetters
 from fastkafka.engine.failure import FailurePolicy
 from fastkafka.engine.lanes import Lane
+from fastkafka.engine.limits import Limits
 from fastkafka.errors import RecordError
 from fastkafka.messages import Record
 from fastkafka.observe.counters import FunctionCounters
@@ -70,6 +71,7 @@ class Pool:
         self.caller = Caller(route.plan, app)
         self.slice = handler.max_batch if route.plan.batch else 1
         """How many records a lane takes at once; all lanes learn it together."""
+        self.limits = Limits(handler.concurrency)
         self.running: Lane | None = None
         """Which lane began a slice last."""
         self._broke = broke
@@ -160,18 +162,73 @@ class Pool:
     def _make_ready(self, key: KeyQueue) -> None:
         key.take()
         self._ready.append(key)
+        self._call_lane()
+
+    def _call_lane(self) -> bool:
+        """Let one more lane look for work; return whether there was one."""
         if self._idle:
             self._idle.pop().wake()
         elif self._most is None or len(self._lanes) < self._most:
             lane = Lane(self)
             lane.task.add_done_callback(self._lane_ended)
             self._lanes.append(lane)
+        else:
+            return False
+        return True
 
     def take(self) -> Chunk | None:
         """Return the next chunk whose key is free; it is busy until `release`."""
-        if not self._ready:
+        if not self._ready or (self.limits.any and not self._may_take()):
             return None
         return self._ready.popleft().chunks.popleft()
+
+    def _may_take(self) -> bool:
+        """Whether another lane may work; keys that are paused are put aside."""
+        if self._is_crowded:
+            return False
+        while self._ready:
+            if not self.limits.holds(self._ready[0].chunks[0].owner):
+                return True
+            self.limits.held.append(self._ready.popleft())
+        return False
+
+    @property
+    def _is_crowded(self) -> bool:
+        """Whether more lanes work than may."""
+        return self._most is not None and self.awake > self._most
+
+    def must_leave(self, owner: LaneOwner) -> bool:
+        """Whether a lane is to put back what it has not begun."""
+        return self.limits.holds(owner) or self._is_crowded
+
+    def put_back(self, chunk: Chunk, at: int, start: int) -> None:
+        """Queue what is left of a chunk from a record on, whose stretch begins there.
+
+        The chunk that a lane has keeps what is done.
+        """
+        rest, starts = chunk.records[at:], chunk.starts
+        own = (start,) if len(starts) == 1 else starts[at:]
+        size = chunk.size * len(rest) // len(chunk.records)
+        left = Chunk(chunk.owner, chunk.handler, chunk.key, rest, own, size)
+        chunk.records, chunk.size = chunk.records[:at], chunk.size - size
+        self.return_to(left)
+
+    def limit(self, concurrency: int | None = None) -> None:
+        """Look again at what may be handled, because the limits are others now.
+
+        Args:
+            concurrency: How much at once from now on; None leaves it as it is.
+        """
+        limits = self.limits
+        if concurrency is not None:
+            limits.concurrency = self._most = concurrency
+        few = self._most is not None and len(self._lanes) > self._most
+        limits.any = limits.paused or bool(limits.partitions) or few
+        self._ready.extendleft(reversed(list(limits.changed())))
+        self.cut()
+        for _ in range(len(self._ready)):
+            if not self._call_lane():
+                break
 
     def release(self, chunk: Chunk) -> None:
         """A lane is done with a chunk: its key is free again."""
@@ -217,10 +274,12 @@ class Pool:
             self.group,
             self.route.topics,
             handler.order,
-            handler.concurrency,
+            self.limits.concurrency,
             busy=len(busy),
             waiting=max(0, self.waiting),
             oldest=max(busy, default=0.0),
+            paused=self.limits.paused,
+            paused_partitions=tuple(sorted(self.limits.partitions)),
             **self.counters.totals(),
         )
 

@@ -100,7 +100,10 @@ def test_json_and_schemas_do_without_fastavro() -> None:
 
 
 def test_avro_without_fastavro_names_the_extra() -> None:
-    sentence = "Avro needs the extra `avro`: install FastKafka with `[avro]`."
+    sentence = (
+        "Avro needs `fastavro`, which is not installed. Install FastKafka's extra "
+        '`avro`: in its checkout, `pip install ".[avro]"`.'
+    )
 
     lines = run_without_fastavro(
         """

@@ -176,6 +176,17 @@ class BatchError(Exception):
         self.index = index
 
 
+def needs_extra(what: str, package: str, extra: str) -> ConfigError:
+    """Return what is raised when an optional package is missing.
+
+    The name on PyPI is the original FastKafka's, so it says where to install from.
+    """
+    return ConfigError(
+        f"{what} needs `{package}`, which is not installed. Install FastKafka's extra "
+        f'`{extra}`: in its checkout, `pip install ".[{extra}]"`.'
+    )
+
+
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the nearest valid name, or nothing."""
     nearest = difflib.get_close_matches(name, valid, n=1)

@@ -171,6 +171,7 @@ def test_reloading_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError) as caught:
         check_watchfiles()
     assert str(caught.value) == (
-        "Reloading needs `watchfiles`, which is not installed. Install "
-        "`fastkafka[reload]`, or give `--no-reload` to `fastkafka dev`."
+        "Reloading (`fastkafka dev` does without it: `--no-reload`) needs "
+        "`watchfiles`, which is not installed. Install FastKafka's extra `reload`: in "
+        'its checkout, `pip install ".[reload]"`.'
     )

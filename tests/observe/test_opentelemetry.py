@@ -339,6 +339,6 @@ def test_without_the_package_the_error_names_the_extra(
         import_module("fastkafka.observe.opentelemetry")
 
     assert str(raised.value) == (
-        "OpenTelemetry needs a package that is not installed. "
-        "Install it: `pip install fastkafka[otel]`."
+        "OpenTelemetry needs `opentelemetry-sdk`, which is not installed. Install "
+        'FastKafka\'s extra `otel`: in its checkout, `pip install ".[otel]"`.'
     )

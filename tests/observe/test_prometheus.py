@@ -181,6 +181,6 @@ def test_without_the_package_the_error_names_the_extra(
         import_module("fastkafka.observe.prometheus")
 
     assert str(raised.value) == (
-        "Prometheus needs a package that is not installed. "
-        "Install it: `pip install fastkafka[metrics]`."
+        "Prometheus needs `prometheus-client`, which is not installed. Install "
+        'FastKafka\'s extra `metrics`: in its checkout, `pip install ".[metrics]"`.'
     )

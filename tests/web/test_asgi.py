@@ -85,7 +85,7 @@ def test_metrics_without_the_package_name_the_extra(
     answer = TestClient(mounted(shop())).get("/metrics")
 
     assert answer.status_code == 501
-    assert "pip install fastkafka[metrics]" in answer.text
+    assert 'pip install ".[metrics]"' in answer.text
 
 
 def test_the_document_is_served_where_one_may_read() -> None:

@@ -26,7 +26,7 @@ from fastkafka.cli.relay import Relay
 from fastkafka.cli.running import Plan
 from fastkafka.cli.supervise import Supervisor, Watcher
 from fastkafka.cli.terminal import complain, say
-from fastkafka.errors import ConfigError
+from fastkafka.errors import ConfigError, needs_extra
 from fastkafka.observe.snapshot import Snapshot
 from fastkafka.observe.workers import Workers, to_line
 
@@ -48,9 +48,10 @@ def check_watchfiles() -> Any:
     try:
         return importlib.import_module("watchfiles")
     except ImportError as error:
-        raise ConfigError(
-            "Reloading needs `watchfiles`, which is not installed. Install "
-            "`fastkafka[reload]`, or give `--no-reload` to `fastkafka dev`."
+        raise needs_extra(
+            "Reloading (`fastkafka dev` does without it: `--no-reload`)",
+            "watchfiles",
+            "reload",
         ) from error
 
 

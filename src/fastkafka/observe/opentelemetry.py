@@ -1,6 +1,6 @@
 """OpenTelemetry: traces with context in headers, and metrics from snapshots.
 
-Needs the extra: `pip install fastkafka[otel]`. Names are those of the semantic
+Needs the extra `otel`. Names are those of the semantic
 conventions for messaging, and where they have none, those of Prometheus with dots.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from fastkafka.errors import ConfigError
+from fastkafka.errors import needs_extra
 from fastkafka.messages import Record
 from fastkafka.observe.events import Delivered, Event
 from fastkafka.observe.figures import FIGURES, Figure
@@ -25,10 +25,7 @@ try:
     from opentelemetry.propagators.textmap import Getter, Setter
     from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 except ImportError as missing:
-    raise ConfigError(
-        "OpenTelemetry needs a package that is not installed. "
-        "Install it: `pip install fastkafka[otel]`."
-    ) from missing
+    raise needs_extra("OpenTelemetry", "opentelemetry-sdk", "otel") from missing
 
 SCOPE = "fastkafka"
 

@@ -1,6 +1,6 @@
 """Prometheus: snapshots in its format, read when it scrapes. Nothing is per record.
 
-Needs the extra: `pip install fastkafka[metrics]`.
+Needs the extra `metrics`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 
-from fastkafka.errors import ConfigError
+from fastkafka.errors import needs_extra
 from fastkafka.observe.figures import NO_GROUP, read_all
 from fastkafka.observe.merging import merged
 from fastkafka.observe.snapshot import BUCKETS, Snapshot
@@ -24,10 +24,7 @@ try:
     from prometheus_client.exposition import choose_encoder
     from prometheus_client.registry import Collector
 except ImportError as missing:
-    raise ConfigError(
-        "Prometheus needs a package that is not installed. "
-        "Install it: `pip install fastkafka[metrics]`."
-    ) from missing
+    raise needs_extra("Prometheus", "prometheus-client", "metrics") from missing
 
 HANDLER_SECONDS = "fastkafka_handler_seconds"
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from fastkafka.codecs.avro.annotations import avro_type, scope_of
 from fastkafka.codecs.json import type_name, with_tombstones
-from fastkafka.errors import ConfigError
+from fastkafka.errors import ConfigError, needs_extra
 
 _UNFIT = (
     ArithmeticError,
@@ -207,9 +207,7 @@ def _fastavro() -> Any:
     try:
         import fastavro  # noqa: PLC0415 - optional, and 30 ms for those without Avro
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            "Avro needs the extra `avro`: install FastKafka with `[avro]`."
-        ) from error
+        raise needs_extra("Avro", "fastavro", "avro") from error
     return fastavro
 
 

@@ -115,6 +115,30 @@ async def test_every_screen_is_for_everybody(
     await check_screens(browser, full, theme)
 
 
+@pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 360)])
+async def test_the_dialogs_are_for_everybody(
+    browser: Any, full: Served, theme: str, width: int
+) -> None:
+    async with looking(browser, full.address, width=width, color_scheme=theme) as (
+        page,
+        trouble,
+    ):
+        await page.goto(f"{full.address}/#/failures")
+        await page.get_by_role("button", name="Replay all").click()
+        await page.get_by_label("What is sent").wait_for()
+        assert await violations(page) == []
+        wide = "() => document.documentElement.scrollWidth"
+        assert await page.evaluate(wide) <= width
+        await page.keyboard.press("Escape")
+        await page.get_by_role("button", name="Dismiss").click()
+        assert await violations(page) == []
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("?")
+        await page.get_by_role("dialog", name="Keys").wait_for()
+        assert await violations(page) == []
+        trouble.check()
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_every_empty_screen_is_for_everybody(
     browser: Any, empty: Served, theme: str

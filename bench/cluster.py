@@ -30,7 +30,7 @@ VALUE = b'{"sepal_length":5.1,"sepal_width":3.5,"petal_length":1.4,"petal_width"
 
 _SECONDS = 30.0
 _FLUSH_SECONDS = 120.0
-_ANSWER_SECONDS = 5.0
+ANSWER_SECONDS = 5.0
 
 _EMBEDDED_CONSUMER = {
     "group.protocol": "consumer",  # joins in milliseconds there, "classic" in seconds
@@ -240,7 +240,7 @@ def _creator(bootstrap: str) -> Callable[[str, int], None]:
 
 def _check_answers(bootstrap: str) -> None:
     try:
-        _admin(bootstrap).list_topics(timeout=_ANSWER_SECONDS)
+        _admin(bootstrap).list_topics(timeout=ANSWER_SECONDS)
     except KafkaException as away:
         raise BenchError(
             f"No broker answers at {bootstrap}. Without `--bootstrap` one is started."

@@ -187,11 +187,11 @@ def _start(found: Results) -> Iterator[str]:
         return
     yield "## Start"
     yield ""
-    what = {"import": "import", "command": "command", "record": "to the first record"}
+    what = {"record": "to the first record"}
     table = [
         (
             row.name,
-            what[row.case],
+            what.get(row.case, row.case),
             "" if (wall := row.median("wall")) is None else f"{wall * 1e3:.0f}",
             row.failure or "",
         )

@@ -90,7 +90,8 @@ CONTENDERS = (
             "Its defaults: at least once, each partition in order, commits what was "
             "handled and whose outputs are acknowledged (`acks=all`, idempotent), "
             'three tries, dead letters. At slow handlers `order="key"`. As under '
-            "`fastkafka run`, the garbage collector's heap is frozen after the start."
+            "`fastkafka run`, Python's garbage collector leaves alone what was loaded "
+            "at the start, and looks at the rest less often."
         ),
     ),
     Contender(

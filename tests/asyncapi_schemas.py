@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft7Validator
+from referencing import Registry, Resource
 
 from fastkafka.asyncapi import Service, Version, document
 
@@ -33,4 +34,10 @@ def valid_document(service: Service, version: Version = "3.0") -> dict[str, Any]
 @cache
 def _validator(version: Version) -> Draft7Validator:
     schema = json.loads((_FOLDER / f"{version}.0.json").read_text("utf-8"))
-    return Draft7Validator(schema, format_checker=Draft7Validator.FORMAT_CHECKER)
+    # What the schema refers to is looked up beforehand, and not for each reference.
+    whole = Resource.from_contents(schema)
+    return Draft7Validator(
+        schema,
+        registry=Registry().with_resource(whole.id() or "", whole).crawl(),
+        format_checker=Draft7Validator.FORMAT_CHECKER,
+    )

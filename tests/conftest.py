@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from fastkafka.testing import EmbeddedBroker
 
@@ -45,6 +47,31 @@ def pytest_collection_modifyitems(
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+TOGETHER = (
+    "tests/compat/test_clusters.py",
+    "tests/compat/test_encoding.py",
+    "tests/compat/test_hello.py",
+    "tests/compat/test_iris.py",
+    "tests/test_readme.py",
+)
+"""Files whose tests share running apps, or scikit-learn. One process runs them, one
+after another, while the other tests go to whichever process has time."""
+
+
+class Schedule(LoadScopeScheduling):  # type: ignore[misc]
+    """What pytest-xdist runs where."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "together" if nodeid.startswith(TOGETHER) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(
+    config: pytest.Config, log: Any
+) -> LoadScopeScheduling | None:
+    return Schedule(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 @pytest.fixture

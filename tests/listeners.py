@@ -55,6 +55,9 @@ class Listener:
         self.told.append(f"lost {names(partitions)}")
         self.assigned.difference_update(partitions)
 
+    def on_sought(self, partition: TopicPartition, offset: int) -> None:
+        self.told.append(f"sought {partition} to {offset}")
+
     def on_error(self, error: ClientError) -> None:
         self.errors.append(error)
 

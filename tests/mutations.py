@@ -44,7 +44,8 @@ class Mutation:
     simulated: bool = False
 
 
-OFFSETS, LANES = "engine/offsets.py", "engine/lanes.py"
+OFFSETS = "engine/offsets.py"
+LANES, POOL = "engine/lanes.py", "engine/pool.py"
 ASSIGNMENT, FAILURE = "engine/assignment.py", "engine/failure.py"
 MEMBER, SUPERVISOR = "engine/consumer.py", "engine/supervisor.py"
 RECOVERY = "engine/recovery.py"
@@ -80,7 +81,7 @@ MUTATIONS = [
     Mutation(
         "I1: committed when handled, not when acknowledged",
         "engine/delivery.py",
-        "        if len(self._acknowledged) == len(self._sent):\n"
+        "        if len(self._acknowledged) == len(self.sent):\n"
         "            self._settle(self._opening)",
         "        if True:\n            self._settle(self._opening)",
         "tests/test_engine.py -k i1_nothing",
@@ -91,7 +92,7 @@ MUTATIONS = [
         "engine/delivery.py",
         "        if error is not None:\n            self._failures.append",
         "        if error is None:\n            self._failures.append",
-        "tests/test_engine.py",
+        "tests/test_failures.py -k refused",
         simulated=True,
     ),
     Mutation(
@@ -122,7 +123,7 @@ MUTATIONS = [
     Mutation(
         "a refused output is not retried",
         LANES,
-        "            self._pool.return_to(\n",
+        "            self._crew.return_to(\n",
         "            (lambda chunk: owner.finished(handler, before, start))(\n",
         "tests/test_failures.py -k refused",
         simulated=True,
@@ -137,27 +138,24 @@ MUTATIONS = [
     Mutation(
         "I1: the failing record itself is finished",
         LANES,
-        "            done = outbox.index\n",
-        "            done = outbox.index + 1\n",
+        "            done, failed = outbox.index,",
+        "            done, failed = outbox.index + 1,",
         "tests/test_engine.py -k i1_a_failing",
         simulated=True,
     ),
     Mutation(
         "I2: two lanes may handle one key",
-        LANES,
-        "        if waiting is not None:\n            waiting.append(chunk)",
-        "        if waiting is not None and not waiting:\n"
-        "            self._waiting[chunk.key] = deque()\n"
-        "            waiting = None\n"
-        "        if waiting is not None:\n            waiting.append(chunk)",
+        POOL,
+        "        key.chunks.append(chunk)\n        if not key.taken:\n",
+        "        key.chunks.append(chunk)\n        if len(key.chunks) == 1:\n",
         "tests/test_engine.py tests/test_invariants.py tests/test_order.py -k i2_or_i3",
         simulated=True,
     ),
     Mutation(
         "I2: every record has a key of its own",
-        LANES,
-        "            own = (run.partition, offset if key is None else key)",
-        "            own = (run.partition, offset)",
+        POOL,
+        "            own = offset if name is None else name",
+        "            own = offset",
         "tests/test_order.py -k of_a_key",
         simulated=True,
     ),
@@ -243,7 +241,7 @@ MUTATIONS = [
     ),
     Mutation(
         "I8: a lane that breaks is not noticed",
-        LANES,
+        POOL,
         "            lane.task.add_done_callback(self._lane_ended)",
         "            pass",
         "tests/test_invariants.py -k i8_what_breaks",
@@ -320,7 +318,7 @@ MUTATIONS = [
     Mutation(
         "I5: room is never given back",
         LANES,
-        "                self._pool.waiting -= len(chunk.records)\n",
+        "                crew.waiting -= len(chunk.records)\n",
         "                continue\n",
         SIMULATION,
     ),
@@ -335,17 +333,17 @@ MUTATIONS = [
     Mutation(
         "I7: what a stop leaves unhandled is committed",
         LANES,
-        "        while at < len(records) and not owner.stopped.is_set():\n",
+        "        while at < len(records) and not stopped.is_set():\n",
         "        while at < len(records):\n"
-        "            if owner.stopped.is_set():\n"
+        "            if stopped.is_set():\n"
         "                end = records[-1].offset() + 1\n"
-        "                return owner.finished(chunk.handler, start, end)\n",
+        "                return chunk.owner.finished(chunk.handler, start, end)\n",
         SIMULATION,
     ),
     Mutation(
         "D: what finished out of order is not said in the commit",
         ASSIGNMENT,
-        "        if not self._opened:\n            return",
+        "        if not self._opened or not self.live:\n            return",
         "        return",
         SIMULATION,
     ),
@@ -359,7 +357,7 @@ MUTATIONS = [
     Mutation(
         "D: what a batch produced is blamed on its first record",
         LANES,
-        "range(len(records)) if self._route.plan.batch else (index,)",
+        "range(len(records)) if self._is_batch else (index,)",
         "(index,)",
         "tests/simulation/test_found.py",
     ),
@@ -394,11 +392,10 @@ MUTATIONS = [
     Mutation(
         "O: a failing record is retried after the others of its slice",
         LANES,
-        "                recovered = await self._recovery.recover(\n"
-        "                    chunk, failed, first, outcome.error\n"
-        "                )\n",
-        "                recovered = self._pool.return_to(\n"
-        "                    Chunk(owner, chunk.handler, chunk.key, failed[:1],\n"
+        "                recovered = await recovery.recover("
+        "chunk, failed, first, outcome.error)\n",
+        "                recovered = crew.return_to(\n"
+        "                    Chunk(chunk.owner, chunk.handler, chunk.key, failed[:1],\n"
         "                          (first,), 0, outcome.error)\n"
         "                ) or 1\n",
         SIMULATION,

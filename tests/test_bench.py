@@ -14,7 +14,16 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench import charts, child, document, environments, results, targets, watched
+from bench import (
+    charts,
+    child,
+    cluster,
+    document,
+    environments,
+    results,
+    targets,
+    watched,
+)
 from bench.__main__ import main
 from bench.cluster import open_cluster
 from bench.guard import guard
@@ -115,8 +124,9 @@ def test_more_records_than_the_embedded_broker_keeps_are_refused(
 
 
 def test_a_broker_that_is_not_there_is_one_line(
-    bench: Bench, capsys: pytest.CaptureFixture[str]
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(cluster, "ANSWER_SECONDS", 0.1)
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{unused.getsockname()[1]}"

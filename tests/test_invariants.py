@@ -24,6 +24,7 @@ from fastkafka.transport.base import ConsumerListener
 from fastkafka.transport.librdkafka import (
     LibrdkafkaConsumer,
     LibrdkafkaTransport,
+    connection,
     consumer,
 )
 from tests.clients import committed, in_thread, produce, until
@@ -248,7 +249,7 @@ async def test_i4_the_poll_thread_polls_whatever_handlers_do(
         if order.id == 1:  # a partition's first record has to wait for its mark
             opened.set()
             return
-        time.sleep(2.5)
+        time.sleep(1.5)
         done.set()
 
     app.consumes(topic="orders")(blocking if blocks_the_loop else slow)
@@ -434,11 +435,15 @@ async def test_i8_a_fatal_client_error_ends_the_app(embedded: EmbeddedBroker) ->
 
 
 async def test_i8_a_broker_that_goes_away_is_waited_for_and_said_once(
-    embedded: EmbeddedBroker, caplog: pytest.LogCaptureFixture
+    embedded: EmbeddedBroker,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(connection, "PROBE_SECONDS", 0.1)
     embedded.create_topic("orders", 1)
     servers = embedded.bootstrap_servers
-    app = shop(embedded)
+    transport = WatchedTransport()
+    app = shop(embedded, transport=transport)
     handled: list[int] = []
 
     @app.consumes()
@@ -448,13 +453,17 @@ async def test_i8_a_broker_that_goes_away_is_waited_for_and_said_once(
     def said(sentence: str) -> Callable[[], bool]:
         return lambda: sentence in caplog.text
 
+    def asked() -> int:
+        return [name for name, _, _ in transport.calls].count("list_topics")
+
     with caplog.at_level(logging.INFO):
         async with app:
             await in_thread(produce, servers, "orders", orders(1))
             await until(lambda: handled == [1])
             embedded.broker_down(1)
             await until(said(f"No broker answers at {servers}; waiting for one."))
-            await asyncio.sleep(3)
+            before = asked()
+            await until(lambda: asked() >= before + 5)
             embedded.broker_up(1)
             await until(said(f"A broker answers at {servers} again"))
             await in_thread(produce, servers, "orders", orders(2))

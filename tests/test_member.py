@@ -50,6 +50,8 @@ class NumberRecord:
 class RecordingConsumer:
     """Stands for the transport; notes what the engine tells it."""
 
+    settles = 0.0
+
     def __init__(self) -> None:
         self.committable: list[int] = []
         self.room: list[tuple[int, int]] = []
@@ -73,6 +75,9 @@ class RecordingConsumer:
         self, partition: TopicPartition, offset: int, metadata: str
     ) -> None:
         self.marks.append((offset, metadata))
+
+    async def seek(self, partition: TopicPartition, offset: int) -> bool:
+        return True
 
     def pause(self) -> None:
         self.paused = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from typing import Any
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel
 
 from fastkafka import EventMetadata, FastKafka, HandlerError, KafkaEvent, Retry
 from fastkafka.transport.memory import MemoryBroker
+from tests.simulation.loop import SimulatedLoop, simulate
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +108,21 @@ async def test_what_a_crashed_worker_had_not_committed_is_handled_by_another() -
 
     assert sorted(handled) == [("first", 1), ("first", 2), ("second", 1), ("second", 2)]
     assert broker.committed("shop", "orders") == {0: 1, 1: 1}
+
+
+def test_an_app_that_gets_no_partition_starts_at_once_all_the_same() -> None:
+    """Its pattern matches nothing yet, or others have all there is."""
+
+    async def start(loop: SimulatedLoop) -> float:
+        app = shop(MemoryBroker())
+
+        @app.consumes(topic=re.compile("parcels-.*"))
+        async def on_parcels(order: Order) -> None: ...
+
+        async with app:
+            return loop.now
+
+    assert simulate(start) < 0.1
 
 
 async def test_a_rebalance_waits_for_the_record_in_hand_and_repeats_nothing() -> None:

@@ -12,18 +12,17 @@ import pytest
 from fastkafka import BrokerUnavailableError, ConfigError, FastKafka
 from fastkafka.testing import LocalRedpandaBroker, Tester
 
-DOCKER = """#!{python}
-import os, pathlib, sys
-here = pathlib.Path(__file__).parent
-with open(here / "calls", "a") as calls:
-    print(*sys.argv[1:], file=calls)
-command, answers = sys.argv[1], here / sys.argv[1]
-if answers.exists():
-    print(answers.read_text())
-    sys.exit(1)
-if command == "run":
-    port = sys.argv[sys.argv.index("--publish") + 1].rpartition(":")[2]
-    os.execv({python!r}, [{python!r}, "-m", "fastkafka", "broker", "--port", port])
+DOCKER = """#!/bin/sh
+here=$(dirname "$0")
+echo "$@" >>"$here/calls"
+if [ -e "$here/$1" ]; then
+    cat "$here/$1"
+    exit 1
+fi
+if [ "$1" = run ]; then
+    while [ "$1" != --publish ]; do shift; done
+    exec {python} -m fastkafka broker --port "${{2##*:}}"
+fi
 """
 
 

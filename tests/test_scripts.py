@@ -23,7 +23,7 @@ async def test_a_program_that_ends_is_not_waited_for() -> None:
 
 
 async def test_a_program_that_runs_on_is_told_to_stop() -> None:
-    code, output = await run_script_and_cancel(FOREVER, cancel_after=2)
+    code, output = await run_script_and_cancel(FOREVER, cancel_after=1)
 
     assert (code, output) == (1, b"started\ntold to stop\n")
 

@@ -6,8 +6,8 @@ Variants are nothing (pydantic), "msgspec" and "batch".
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
-import logging
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +18,8 @@ import msgspec
 from bench import child
 from bench.contenders.iris import Iris, Prediction
 from fastkafka import FastKafka, Retry
+from fastkafka.cli import garbage
+from fastkafka.cli.logs import configure_logging
 from fastkafka.transport.base import TopicPartition
 from fastkafka.transport.librdkafka import LibrdkafkaConsumer, LibrdkafkaTransport
 
@@ -73,7 +75,8 @@ def consume_and_produce(job: child.Job) -> child.Tally:
 def failures(job: child.Job) -> child.Tally:
     """Fail with every so-manieth record; it is retried and then parked."""
     # As `fastkafka run` does: each failure is a log record with its traceback.
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO)
+    with contextlib.redirect_stdout(sys.stderr):
+        configure_logging("info")
     app, tally, ended = _app_that_finishes(job)
     every = job.options["every"]
     failed: set[float] = set()
@@ -184,8 +187,7 @@ def worker(job: child.Job) -> child.Result:
         loop = asyncio.get_running_loop()
         told = loop.run_in_executor(None, sys.stdin.read)
         async with app:
-            gc.collect()
-            gc.freeze()
+            garbage.leave_what_stays()
             while not told.done():
                 await asyncio.wait({told}, timeout=0.1)
                 print(progress.line(), flush=True)
@@ -286,9 +288,7 @@ def _app_that_finishes(job: child.Job) -> tuple[FastKafka, child.Tally, Ended]:
 
 async def _run(app: FastKafka, ended: Ended) -> None:
     async with app:
-        # As `fastkafka run` does when an app is ready.
-        gc.collect()
-        gc.freeze()
+        garbage.leave_what_stays()  # as `fastkafka run` does
         tasks = {
             asyncio.ensure_future(ended.wait()),
             asyncio.ensure_future(app.wait_stopped()),

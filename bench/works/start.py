@@ -16,35 +16,56 @@ from pathlib import Path
 from bench import environments
 from bench.cluster import BenchError, Cluster, open_cluster
 from bench.measure import ROOT, Row, Run, Session
-from bench.registry import FASTKAFKA, OURS
+from bench.registry import BARE, FASTKAFKA, OURS
 
 _SECONDS = 30.0
 
+IMPORT = "import"
+WITH_MODEL = "import, and a first model"
+_MODEL = "from pydantic import BaseModel\nclass Iris(BaseModel):\n    width: float"
+
 IMPORTS = (
-    ("bare", "confluent_kafka, pydantic", OURS, "import confluent_kafka, pydantic"),
+    # Contender, name, environment, statement, case.
+    (BARE, "confluent_kafka, pydantic", OURS, "import confluent_kafka, pydantic", ""),
     # `import` alone does nothing yet, here and with Faust: names are loaded on demand.
-    (FASTKAFKA, "FastKafka", OURS, "from fastkafka import FastKafka"),
-    ("quix", "quixstreams", "quix", "import quixstreams"),
-    ("original", "FastKafka 0.8", "original", "from fastkafka import FastKafka"),
-    ("aiokafka", "aiokafka, pydantic", "aiokafka", "import aiokafka, pydantic"),
-    ("faststream", "faststream.kafka", "faststream", "import faststream.kafka"),
+    (FASTKAFKA, "FastKafka", OURS, "from fastkafka import FastKafka", ""),
+    # Nor does pydantic load what it is made of before there is a model.
+    (
+        BARE,
+        "confluent_kafka, pydantic",
+        OURS,
+        f"import confluent_kafka\n{_MODEL}",
+        WITH_MODEL,
+    ),
+    (
+        FASTKAFKA,
+        "FastKafka",
+        OURS,
+        f"from fastkafka import FastKafka\n{_MODEL}",
+        WITH_MODEL,
+    ),
+    ("quix", "quixstreams", "quix", "import quixstreams", ""),
+    ("original", "FastKafka 0.8", "original", "from fastkafka import FastKafka", ""),
+    ("aiokafka", "aiokafka, pydantic", "aiokafka", "import aiokafka, pydantic", ""),
+    ("faststream", "faststream.kafka", "faststream", "import faststream.kafka", ""),
     (
         "faststream",
         "faststream.confluent",
         "faststream",
         "import faststream.confluent",
+        "",
     ),
-    ("faust", "faust.App", "faust", "from faust import App"),
+    ("faust", "faust.App", "faust", "from faust import App", ""),
 )
 
 
 def start(session: Session) -> list[Row]:
     """Measure them; the start is on an embedded broker that is there already."""
     rows: list[tuple[Row, Callable[[], Run]]] = []
-    for key, name, environment, statement in IMPORTS:
+    for key, name, environment, statement, case in IMPORTS:
         if session.has(key):
             run = partial(_import, environment, statement)
-            rows.append((Row("start", key, name, "import", 1), run))
+            rows.append((Row("start", key, name, case or IMPORT, 1), run))
     if session.has(FASTKAFKA):
         rows.append(
             (
@@ -75,6 +96,7 @@ def _wall(command: Sequence[str]) -> Run:
     ended = subprocess.run(
         command,
         cwd=ROOT,
+        env=_with_bytecode(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -93,7 +115,7 @@ def _first_record(cluster: Cluster, topic: str) -> Run:
         *("--kafka-broker", cluster.bootstrap, "bench.contenders.starting:app"),
     ]
     environment = {
-        **os.environ,
+        **_with_bytecode(),
         "BENCH_TOPIC": topic,
         "BENCH_GROUP": cluster.create_group(),
         "PYTHONPATH": str(ROOT),
@@ -118,6 +140,16 @@ def _first_record(cluster: Cluster, topic: str) -> Run:
         finally:
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=_SECONDS)
+
+
+def _with_bytecode() -> dict[str, str]:
+    """Return our environment, but let Python keep what it has compiled.
+
+    What is installed comes with its bytecode; without it our modules, which are not,
+    would be compiled at each start.
+    """
+    unwanted = "PYTHONDONTWRITEBYTECODE"
+    return {name: text for name, text in os.environ.items() if name != unwanted}
 
 
 def _scripts() -> Path:

@@ -26,6 +26,7 @@ from fastkafka.brokers import (
     KafkaBroker,
     parse_brokers,
 )
+from fastkafka.engine.control import Control
 from fastkafka.engine.door import Door
 from fastkafka.engine.supervisor import BackgroundTask, Supervisor
 from fastkafka.errors import (
@@ -178,6 +179,12 @@ class FastKafka(Router):
         self._tasks: list[BackgroundTask] = []
         self._supervisor: Supervisor | None = None
         self._running: Supervisor | None = None
+        self.control = Control(
+            lambda: self.consumers,
+            lambda route: route.order or self._order,
+            lambda: self._running,
+        )
+        """Pauses functions, changes their concurrency, seeks partitions."""
         self._last = Snapshot(time.time(), os.getpid())
         self._stack = AsyncExitStack()
         self._module = sys._getframe(1).f_globals.get("__name__", "")
@@ -494,6 +501,7 @@ class FastKafka(Router):
             transport=self._transport or default_transport(),
             revoke_timeout=self.revoke_timeout,
             given_up=self._given_up,
+            prepare=self.control.prepare,
             listeners=tuple(self._listeners),
         )
 
@@ -501,6 +509,7 @@ class FastKafka(Router):
         if self._running is not None:
             self._last = self._running.snapshot()
         self._running = None
+        self.control.forget()
 
     def _defaults(self) -> Defaults:
         return Defaults(

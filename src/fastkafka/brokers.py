@@ -24,7 +24,7 @@ class SecuritySchema(BaseModel):
     other settings do.
     """
 
-    model_config = ConfigDict(frozen=True, populate_by_name=True)
+    model_config = ConfigDict(frozen=True, populate_by_name=True, defer_build=True)
 
     security_type: Annotated[
         Literal[
@@ -62,7 +62,7 @@ class KafkaBroker(BaseModel):
     `protocol` and `security` feed the documentation and never the connection.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     url: str
     """Host name, ``host:port``, or several of them separated by commas."""
@@ -79,7 +79,7 @@ BrokerSpec = KafkaBroker | Mapping[str, Any]
 class KafkaBrokers(BaseModel):
     """A whole `kafka_brokers` dictionary as an object."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     brokers: Mapping[str, KafkaBroker | list[KafkaBroker]]
 

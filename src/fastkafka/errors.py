@@ -3,6 +3,7 @@
     FastKafkaError
     ├── ConfigError            a declaration or a setting that cannot work
     ├── NotStartedError        an app was used before its start or after its stop
+    ├── NotAssignedError       a partition is not this process's
     ├── BrokerUnavailableError no broker answered in time
     ├── ClientError            the Kafka client or the broker refused something
     │   └── ProduceError       a record was not acknowledged
@@ -40,6 +41,10 @@ class ConfigError(FastKafkaError, ValueError):
 
 class NotStartedError(FastKafkaError, RuntimeError):
     """An app was used before its start or after its stop."""
+
+
+class NotAssignedError(FastKafkaError):
+    """A partition is not this process's, so it cannot be moved here."""
 
 
 class BrokerUnavailableError(FastKafkaError):

@@ -68,6 +68,10 @@ class ConsumerRoute:
         """The function's name, as messages and logs call it."""
         return function_name(self.function)
 
+    def reads(self, topic: str) -> bool:
+        """Whether it handles the records of a topic."""
+        return any(_means(name, topic) for name in self.topics)
+
 
 @dataclass(frozen=True, slots=True)
 class Handler:
@@ -101,7 +105,7 @@ class Handler:
 
     def reads(self, topic: str) -> bool:
         """Whether it handles the records of a topic."""
-        return any(_means(name, topic) for name in self.route.topics)
+        return self.route.reads(topic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +191,8 @@ class ProducingFunction:
             @wraps(function)
             def produce(*args: Any, **kwargs: Any) -> Any:
                 value = self.route.function(*args, **kwargs)
-                self._started().send(value)
+                sender = self.sender
+                (self._started() if sender is None else sender).send(value)
                 return value
 
         return produce

@@ -1,4 +1,7 @@
-"""`fastkafka broker` and `fastkafka testing` as a user sees them: real processes."""
+"""`fastkafka broker` and `fastkafka testing` as a user sees them.
+
+What runs until a signal, and what starts other programs, is a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,13 @@ import pytest
 from confluent_kafka import Producer
 
 from fastkafka.testing.installation import KAFKA_VERSION
+from tests.tools.commands import fastkafka
 
 FASTKAFKA = [sys.executable, "-m", "fastkafka"]
 WIDE = {**os.environ, "COLUMNS": "400"}
 
 
-def fastkafka(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*FASTKAFKA, *arguments],
         env={**WIDE, **environment},
@@ -90,8 +94,8 @@ def test_a_port_in_use_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = fastkafka("broker", "--port", str(port))
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
+    assert (done.code, done.out) == (1, "")
+    assert done.err == (
         f"EmbeddedBroker: port {port} cannot be opened. Address already in use. Stop "
         "what listens there, or take another port.\n"
     )
@@ -121,8 +125,8 @@ BAD_TOPICS = {
 def test_a_topic_that_cannot_be_is_one_line(topics: tuple[str, ...]) -> None:
     options = [option for topic in topics for option in ("--topic", topic)]
     done = fastkafka("broker", *options)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"{BAD_TOPICS[topics]}\n"
+    assert (done.code, done.out) == (1, "")
+    assert done.err == f"{BAD_TOPICS[topics]}\n"
 
 
 @pytest.fixture
@@ -150,31 +154,28 @@ def test_install_deps_says_where_kafka_is_and_fetches_it_once(
         "JAVA_HOME": "",
     }
     folder = tmp_path / f"kafka_2.13-{KAFKA_VERSION}"
-    first = fastkafka("testing", "install_deps", **environment)
+    first = process("testing", "install_deps", **environment)
     assert (first.returncode, first.stderr) == (0, "")
     assert first.stdout.splitlines()[-1] == (
         f"Apache Kafka {KAFKA_VERSION} is now in {folder}"
     )
     assert (folder / "kafka.jar").exists()
 
-    second = fastkafka("testing", "install_deps", **environment)
+    second = process("testing", "install_deps", **environment)
     assert (second.returncode, second.stderr) == (0, "")
     assert second.stdout == f"Apache Kafka {KAFKA_VERSION} is already in {folder}\n"
 
 
 def test_install_deps_says_in_one_line_what_is_missing(
-    programs: Path, tmp_path: Path
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (programs / "java").unlink()
-    done = fastkafka(
-        "testing",
-        "install_deps",
-        FASTKAFKA_CACHE=str(tmp_path),
-        PATH=str(programs),
-        JAVA_HOME="",
-    )
-    assert done.returncode == 1
-    assert done.stderr == (
+    monkeypatch.setenv("FASTKAFKA_CACHE", str(tmp_path))
+    monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.setenv("JAVA_HOME", "")
+    done = fastkafka("testing", "install_deps")
+    assert done.code == 1
+    assert done.err == (
         f"JDK installation not found! Apache Kafka {KAFKA_VERSION} needs Java 17 or "
         "newer. Install one and put it on the PATH, or set JAVA_HOME.\n"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fastkafka.testing import EmbeddedBroker
+from fastkafka.testing import EmbeddedBroker, mock_cluster
 from tests import clients
 from tests.cli.test_run import Command
 
@@ -18,7 +18,7 @@ DEADLY = """
 import ctypes
 from fastkafka import FastKafka
 
-app = FastKafka(title="Shop", session_timeout_ms=6000)
+app = FastKafka(title="Shop")
 
 @app.consumes(topic="orders")
 async def on_orders(number: int) -> None:
@@ -44,7 +44,9 @@ def blocks_the_loop(number):
 
 
 @pytest.fixture
-def servers() -> Iterator[str]:
+def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A broker that soon misses a member which has died."""
+    monkeypatch.setattr(mock_cluster, "SESSION_TIMEOUT_MS", 1_000)
     broker = EmbeddedBroker()
     with broker:
         broker.create_topic("orders", 1)
@@ -52,12 +54,19 @@ def servers() -> Iterator[str]:
         yield broker.bootstrap_servers
 
 
-def run(tmp_path: Path, servers: str, app: str) -> Command:
+IMPATIENT = """
+from fastkafka.cli import main, supervise
+
+supervise.Restarts.FIRST_DELAY = supervise.Restarts.LONGEST_DELAY = 0.1
+main()
+"""
+"""The `fastkafka` command, which restarts workers with hardly a delay."""
+
+
+def run(tmp_path: Path, servers: str, app: str, *arguments: str) -> Command:
     (tmp_path / "shop.py").write_text(app)
-    arguments = ["--num-workers=1", "--shutdown-timeout=1", f"--kafka-broker={servers}"]
-    return Command(
-        [sys.executable, "-m", "fastkafka", "run", *arguments, "shop:app"], tmp_path
-    )
+    arguments = ("--num-workers=1", f"--kafka-broker={servers}", *arguments, "shop:app")
+    return Command([sys.executable, "-c", IMPATIENT, "run", *arguments], tmp_path)
 
 
 def test_a_record_that_kills_its_process_is_parked_by_the_fifth(
@@ -85,7 +94,7 @@ def test_a_worker_that_is_asked_shows_its_lanes_and_every_stack(
     number: signal.Signals, tmp_path: Path, servers: str
 ) -> None:
     clients.produce(servers, "orders", [b"1", b"2"])
-    command = run(tmp_path, servers, HANGS)
+    command = run(tmp_path, servers, HANGS, "--shutdown-timeout=0.1")
     command.wait_for("handles 1")
 
     command.signal(number)

@@ -1,4 +1,8 @@
-"""`fastkafka docs` as a user sees it: real processes, files, a port, signals."""
+"""`fastkafka docs` as a user sees it: files, a port, signals.
+
+What listens or is stopped by a signal is a process of its own; the rest runs in this
+one.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.tools.commands import Ended, fastkafka
+
 APP = """
 from fastkafka import FastKafka
 
@@ -26,7 +32,7 @@ async def on_orders(number: int):
 """
 
 Start = Callable[..., "subprocess.Popen[str]"]
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Run = Callable[..., Ended]
 
 
 @pytest.fixture
@@ -54,15 +60,17 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.fixture
-def run(start: Start) -> Run:
-    """Give a function that runs `fastkafka docs` to its end."""
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Give a function that runs `fastkafka docs` to its end, beside a `shop.py`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
 
-    def run(*arguments: str, app: str = APP) -> subprocess.CompletedProcess[str]:
-        process = start(*arguments, app=app)
-        out, err = process.communicate()
-        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+    def run(*arguments: str, app: str = APP) -> Ended:
+        (tmp_path / "shop.py").write_text(app)
+        return fastkafka("docs", *arguments)
 
-    return run
+    yield run
+    sys.modules.pop("shop", None)
 
 
 def serving(process: subprocess.Popen[str]) -> str:
@@ -75,14 +83,15 @@ def serving(process: subprocess.Popen[str]) -> str:
     raise AssertionError(process.communicate()[1])
 
 
-def test_generate_writes_to_the_apps_root_path(run: Run, tmp_path: Path) -> None:
-    ended = run("generate", "shop:app")
+def test_generate_writes_to_the_apps_root_path(start: Start, tmp_path: Path) -> None:
+    process = start("generate", "shop:app")
+    out, err = process.communicate()
 
-    assert ended.stdout == (
+    assert out == (
         "AsyncAPI 3.0 document: from-the-app/asyncapi/spec/asyncapi.yml\n"
         "Page: from-the-app/asyncapi/docs/index.html\n"
     )
-    assert (ended.stderr, ended.returncode) == ("", 0)
+    assert (err, process.returncode) == ("", 0)
     folder = tmp_path / "from-the-app" / "asyncapi"
     document = yaml.safe_load((folder / "spec" / "asyncapi.yml").read_text("utf-8"))
     assert document["asyncapi"] == "3.0.0"
@@ -94,7 +103,7 @@ def test_generate_writes_another_version_to_another_place(
 ) -> None:
     ended = run("generate", "--root-path=there", "--asyncapi=2.6", "shop:app")
 
-    assert ended.returncode == 0
+    assert ended.code == 0
     document = tmp_path / "there" / "asyncapi" / "spec" / "asyncapi.yml"
     assert yaml.safe_load(document.read_text("utf-8"))["asyncapi"] == "2.6.0"
     assert not (tmp_path / "from-the-app").exists()
@@ -126,11 +135,11 @@ def test_a_port_in_use_is_one_line(run: Run) -> None:
         port = taken.getsockname()[1]
         ended = run("serve", f"--port={port}", "shop:app")
 
-    assert ended.stderr == (
+    assert ended.err == (
         f"127.0.0.1:{port} is in use. Choose another port with `--port`; 0 is a free "
         "one.\n"
     )
-    assert ended.returncode == 1
+    assert ended.code == 1
 
 
 def test_an_address_of_another_machine_is_one_line(run: Run) -> None:
@@ -139,40 +148,40 @@ def test_an_address_of_another_machine_is_one_line(run: Run) -> None:
     assert re.fullmatch(
         r"Cannot listen at 192.0.2.1:8000: [^.]+. Use an address of this machine: "
         r"`--bind 127.0.0.1`.\n",
-        ended.stderr,
+        ended.err,
     )
-    assert ended.returncode == 1
+    assert ended.code == 1
 
 
 @pytest.mark.parametrize("command", ["generate", "serve"])
 def test_an_app_that_is_not_there_is_one_line(run: Run, command: str) -> None:
     ended = run(command, "shop:application")
 
-    assert ended.stderr == (
+    assert ended.err == (
         'Attribute "application" not found in module "shop". Write `shop:app`.\n'
     )
-    assert (ended.stdout, ended.returncode) == ("", 1)
+    assert (ended.out, ended.code) == ("", 1)
 
 
 def test_an_app_that_cannot_be_described_is_one_line(run: Run) -> None:
     ended = run("generate", "shop:app", app=f"{APP}\napp.contact = {{'url': 'us'}}\n")
 
-    assert ended.stderr == (
+    assert ended.err == (
         "FastKafka: the contact's `url` is 'us'. "
         "Write a web address: 'https://example.com'.\n"
     )
-    assert ended.returncode == 1
+    assert ended.code == 1
 
 
 def test_what_a_module_raises_is_shown(run: Run) -> None:
     ended = run("generate", "shop:app", app=APP + "\n1 / 0\n")
 
-    assert "    1 / 0\n" in ended.stderr
-    assert ended.stderr.endswith(
+    assert "    1 / 0\n" in ended.err
+    assert ended.err.endswith(
         'Could not import module "shop". It raised '
         "ZeroDivisionError: division by zero\n"
     )
-    assert ended.returncode == 1
+    assert ended.code == 1
 
 
 def test_a_place_that_cannot_be_written_to_is_one_line(
@@ -182,17 +191,17 @@ def test_a_place_that_cannot_be_written_to_is_one_line(
 
     ended = run("generate", "--root-path=file", "shop:app")
 
-    assert ended.stderr == (
+    assert ended.err == (
         "Cannot write the documentation: [Errno 20] Not a directory: "
         "'file/asyncapi/spec'.\n"
     )
-    assert ended.returncode == 1
+    assert ended.code == 1
 
 
 def test_there_is_nothing_to_install(run: Run) -> None:
     ended = run("install_deps")
 
-    assert ended.stdout == (
+    assert ended.out == (
         "There is nothing to install: FastKafka makes the page itself.\n"
     )
-    assert (ended.stderr, ended.returncode) == ("", 0)
+    assert (ended.err, ended.code) == ("", 0)

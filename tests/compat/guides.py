@@ -26,6 +26,8 @@ from tests.cli.test_run import Command
 from tests.clients import produce, read
 
 APPS = Path(__file__).parent / "apps"
+STAND_INS = Path(__file__).parents[1] / "stand_ins"
+"""Modules that take the place of others in the processes that `start` starts."""
 
 _LISTING = re.compile(r"^```\w+ (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _UNUSED = ("127.0.0.1:9092", "127.0.0.1:9093")
@@ -143,6 +145,7 @@ def start(line: str, folder: Path, servers: Sequence[str]) -> Command:
     """Run a command line in a folder; what guide 02 reads is in the environment."""
     host, _, port = servers[0].rpartition(":")
     environment = {"KAFKA_HOSTNAME": host, "KAFKA_PORT": port}
+    environment["PYTHONPATH"] = str(STAND_INS)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)

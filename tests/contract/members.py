@@ -47,6 +47,8 @@ class Member:
         self.revokes: list[set[TopicPartition]] = []
         self.errors: list[ClientError] = []
         self.events: list[Event] = []
+        self.sought: list[tuple[TopicPartition, int]] = []
+        """Where partitions went; what had come of them before is forgotten."""
         self.committed: dict[TopicPartition, Committed | None] = {}
         self.broken_rules: list[str] = []
         self.assignments = 0
@@ -118,6 +120,11 @@ class Member:
 
     def on_lost(self, partitions: Collection[TopicPartition]) -> None:
         self.broken_rules.append(f"lost {partitions}")
+        self._heard.set()
+
+    def on_sought(self, partition: TopicPartition, offset: int) -> None:
+        self.sought.append((partition, offset))
+        self.runs = [run for run in self.runs if run.partition != partition]
         self._heard.set()
 
     def on_error(self, error: ClientError) -> None:

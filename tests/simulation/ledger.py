@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from fastkafka.engine.care import LEAST_DEATHS
 from fastkafka.messages import Record
+from fastkafka.observe.events import Event
 from fastkafka.routing import Order
 from fastkafka.transport.base import TopicPartition
 from fastkafka.transport.memory import MemoryBroker
@@ -39,6 +40,8 @@ class Holding:
     """Nothing was cut off when it was given up."""
     failed: bool = False
     """The app will stop because of it."""
+    seeking: bool = False
+    """It is on its way to another offset: what comes meanwhile is dropped."""
     came: set[int] = field(default_factory=set)
 
 
@@ -98,6 +101,15 @@ class Ledger:
         self._read: Counter[TopicPartition] = Counter()
         self._lowest: Counter[int] = Counter()
         self._survived: set[Place] = set()
+        self._skipped: set[Place] = set()
+        """Passed over because somebody wanted it."""
+        self._may_go_back: dict[int, int] = {}
+        """By partition, where it was sought to and has not been committed since."""
+        self._sought: set[int] = set()
+        self._paused: set[tuple[str, str, int | None]] = set()
+        """Worker, function, and partition or all."""
+        self._at_once: dict[str, int] = {}
+        """By worker, the most that its main function ever was to handle at once."""
 
     # What the world tells.
 
@@ -119,6 +131,7 @@ class Ledger:
         """A worker got partitions."""
         self.note(f"{worker} got {partitions}")
         for partition in partitions:
+            self._may_go_back.pop(partition, None)
             self._holdings[worker, partition] = Holding(
                 worker, partition, self.committed.get(partition, 0)
             )
@@ -127,7 +140,7 @@ class Ledger:
         """A worker's engine was given records: is that still bounded?"""
         holding = self._holdings[worker, partition]
         holding.came.update(offsets)
-        if holding.stopped or holding.failed:
+        if holding.stopped or holding.failed or holding.seeking:
             return  # they are dropped
         self._read_on()
         most = self.schedule.high + self.schedule.poll_records
@@ -208,6 +221,52 @@ class Ledger:
                 f"I3: {worker} gave {partition} up and did not commit {lowest}",
             )
 
+    def seeking(self, worker: str, partition: int, *, now: bool) -> None:
+        """A worker begins to seek a partition, or has given that up."""
+        if (holding := self._holdings.get((worker, partition))) is not None:
+            holding.seeking = now
+
+    def sought(self, worker: str, partition: int, offset: int) -> None:
+        """A worker reads a partition from another offset on; it begins anew."""
+        self.note(f"{worker} seeks {partition} to {offset}")
+        self._holdings[worker, partition].stopped = True
+        anew = Holding(worker, partition, offset, stopped=True)
+        self._holdings[worker, partition] = anew
+        self._may_go_back[partition] = offset
+        self._sought.add(partition)
+        places = [place for place in self.inputs if place[0] == partition]
+        self._skipped.update(place for place in places if place[1] < offset)
+        self._survived.difference_update(p for p in places if p[1] >= offset)
+
+    def begins_anew(self, worker: str, partition: int) -> None:
+        """A worker's engine has forgotten what it had of a partition."""
+        holding = self._holdings.get((worker, partition))
+        if holding is not None:
+            holding.stopped = False
+
+    def hears(self, worker: str, event: Event) -> None:
+        """A worker hears of something that only a seek may have caused."""
+        sought = event.kind == "rewound" and event.partition in self._sought
+        self.check(sought, f"{worker} hears of a {event.kind}")
+
+    def owned(self, worker: str) -> list[int]:
+        """Return what a worker has and does not give up."""
+        holdings = self._holdings.items()
+        return sorted(p for (w, p), h in holdings if w == worker and not h.stopped)
+
+    def paused(self, worker: str, function: str, partition: int | None) -> None:
+        """A worker's function must begin nothing, of one partition or of all."""
+        self._paused.add((worker, function, partition))
+
+    def resumed(self, worker: str, function: str) -> None:
+        """It may again."""
+        kept = {one for one in self._paused if one[:2] != (worker, function)}
+        self._paused = kept
+
+    def concurrency(self, worker: str, most: int) -> None:
+        """A worker's main function may handle so much at once from now on."""
+        self._at_once[worker] = max(most, self._at_once.get(worker, 0))
+
     def commit(
         self, worker: str, owned: Collection[TopicPartition], offsets: Mapping[int, int]
     ) -> None:
@@ -218,7 +277,8 @@ class Ledger:
             before = self.committed.get(partition, 0)
             lowest = self.lowest_unfinished(partition)
             what = f"the commit of {partition} at {offset}"
-            self.check(offset >= before, f"I1: {what} goes back from {before}")
+            least = min(before, self._may_go_back.pop(partition, before))
+            self.check(offset >= least, f"I1: {what} goes back from {before}")
             self.check(offset <= lowest, f"I1: {what} passes {lowest}, not finished")
             mine = TopicPartition(INPUTS, partition) in owned
             self.check(mine, f"I3: {what} is by {worker}, who does not have it")
@@ -244,6 +304,9 @@ class Ledger:
             )
             if holding is None:
                 holding = Holding(worker, place[0], 0)
+            for where in (None, place[0]):
+                paused = (worker, function, where) in self._paused
+                self.check(not paused, f"{place} is begun while {function} is paused")
             self._check_repeat(function, place, holding)
             self._check_order(function, place, places)
             for other in running:
@@ -256,7 +319,7 @@ class Ledger:
         at_once = len({call.batch for call in running})
         self.check(
             self._order[function] == "partition"
-            or at_once <= self.schedule.concurrency,
+            or at_once <= max(self.schedule.concurrency, self._at_once.get(worker, 0)),
             f"I2: {at_once} calls at once",
         )
         return calls
@@ -314,7 +377,7 @@ class Ledger:
 
     def _is_done(self, function: str, place: Place) -> bool:
         handled = any(self._complete(c) for c in self.calls[function, place])
-        return handled or self._given_up(place)
+        return handled or self._given_up(place) or place in self._skipped
 
     def _done_by(self, function: str, place: Place, holding: Holding) -> bool:
         return any(
@@ -342,7 +405,7 @@ class Ledger:
     def _passed_over(self, place: Place) -> bool:
         """Given up on, although its dead letter may still be on its way."""
         parked = self.schedule.on_failure == "dead_letter" and self.may_give_up(place)
-        return parked or self._given_up(place)
+        return parked or self._given_up(place) or place in self._skipped
 
     def may_give_up(self, place: Place) -> bool:
         """Whether a record has failed as often as it must."""

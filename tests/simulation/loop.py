@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from fastkafka.engine import lanes
 from fastkafka.engine.watchdog import Heartbeat
 
 T = TypeVar("T")
@@ -123,6 +124,7 @@ def _time_of(loop: SimulatedLoop) -> Iterator[None]:
         patch.setattr(time, "time", lambda: EPOCH + loop.now)
         patch.setattr(time, "monotonic", lambda: loop.now)
         patch.setattr(time, "perf_counter", lambda: loop.now)
+        patch.setattr(lanes, "TURN_SECONDS", 0.0)  # a step after every slice
         # It watches from a thread, which would not be there in the same step twice.
         patch.setattr(Heartbeat, "start", lambda self: None)
         try:

@@ -53,6 +53,10 @@ What = Literal[
     "up",
     "heal",
     "add a partition",
+    "pause",
+    "unpause",
+    "seek",
+    "concurrency",
 ]
 """What happens to the group and to the broker."""
 
@@ -155,6 +159,7 @@ _ACTIONS = st.builds(
             *("suspend", "resume", "commit", "refuse commits", "refuse outputs"),
             *("refuse dead letters", "refuse fetches", "slow acknowledgements"),
             *("down", "up", "heal", "add a partition"),
+            *("pause", "unpause", "seek", "seek", "concurrency"),
         )
     ),
     number=st.integers(0, 3),

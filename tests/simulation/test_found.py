@@ -43,6 +43,33 @@ def test_a_retry_that_is_due_when_its_partition_is_revoked_is_left() -> None:
         )
 
 
+def test_a_seek_while_another_partition_goes_away_stalls_nothing() -> None:
+    for steps in range(20, 50):
+        check(
+            Schedule(
+                *("key", 1, 1, 0.0),
+                partitions=2,
+                workers=2,
+                before=0,
+                inputs=(Input(0, 0),),
+                actions=(Action("seek", steps=steps),),
+            )
+        )
+
+
+def test_a_seek_is_not_for_the_assignment_that_follows_a_revoke() -> None:
+    for steps in range(10, 40):
+        check(
+            Schedule(
+                *("none", 1, 1, 0.0),
+                poll_records=1,
+                before=1,
+                inputs=(Input(0, 0), Input(0, 0)),
+                actions=(Action("seek", steps=steps), Action("rebalance")),
+            )
+        )
+
+
 def test_what_is_done_is_remembered_by_an_owner_that_did_not_get_to_it() -> None:
     inputs = Input(0, None, ("hang",)), Input(0, None), Input(0, None)
     for steps in range(30):

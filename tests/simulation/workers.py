@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextvars import ContextVar, copy_context
 from typing import Any
 
+from fastkafka import FastKafka
 from fastkafka.errors import ClientError
 from fastkafka.observe.events import Event
 from fastkafka.transport.base import (
@@ -38,6 +39,7 @@ class Worker:
         self.name = name
         self.ledger = ledger
         self.dead = False
+        self.app: FastKafka | None = None
         self.stopping = asyncio.Event()
         self.clients: list[MemoryConsumer | MemoryProducer] = []
         self.tasks: dict[asyncio.Task[Any], None] = {}
@@ -105,7 +107,7 @@ class Worker:
     async def run(self) -> None:
         """Be an app until it is stopped, or ends by itself."""
         loop = asyncio.get_running_loop()
-        app = make_app(self, self.ledger)
+        app = self.app = make_app(self, self.ledger)
         async with app:
             stopped = asyncio.ensure_future(self.stopping.wait())
             failed = asyncio.ensure_future(_until_failed(app))
@@ -136,6 +138,10 @@ class WatchedConsumer(MemoryConsumer):
         """See `Consumer`."""
         super().pause()
         self.worker.ledger.stops(self.worker.name)
+
+    def _move(self, partition: TopicPartition, offset: int) -> bool:
+        self.worker.ledger.sought(self.worker.name, partition.partition, offset)
+        return super()._move(partition, offset)
 
     def _leave(self) -> None:
         self.worker.ledger.released(self.worker.name)
@@ -186,6 +192,11 @@ class WatchedListener:
         self._ledger.gone(self._worker.name, [p.partition for p in partitions])
         self._worker.call(self._inner.on_lost, partitions)
 
+    def on_sought(self, partition: TopicPartition, offset: int) -> None:
+        """See `ConsumerListener`."""
+        self._ledger.begins_anew(self._worker.name, partition.partition)
+        self._worker.call(self._inner.on_sought, partition, offset)
+
     def on_error(self, error: ClientError) -> None:
         """See `ConsumerListener`."""
         self._ledger.note(f"{self._worker.name} hears {error}")
@@ -193,7 +204,8 @@ class WatchedListener:
 
     def on_event(self, event: Event) -> None:
         """See `ConsumerListener`."""
-        self._ledger.check(False, f"{self._worker.name} hears of a {event.kind}")
+        self._ledger.hears(self._worker.name, event)
+        self._worker.call(self._inner.on_event, event)
 
 
 class WatchedGroup(Group):

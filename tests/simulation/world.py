@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from fastkafka import FastKafka
 from fastkafka.errors import FastKafkaError
 from fastkafka.transport import intake
+from fastkafka.transport.base import TopicPartition
 from fastkafka.transport.memory import MemoryBroker
 from tests.simulation.apps import LARGEST_OUTPUT
 from tests.simulation.ledger import INPUTS, OUTPUTS, Ledger
@@ -239,6 +241,57 @@ class World:
         if there < 4:
             self.broker.create_partitions(INPUTS, there + 1)
 
+    def _on_pause(self, number: int) -> None:
+        slot, app = self._controlled(number)
+        if slot is not None and app is not None:
+            function = self.ledger.functions[number % len(self.ledger.functions)]
+            where = None if number < 2 else number - 2
+            topic = None if where is None else INPUTS
+            app.control.pause(self._called(function), topic, where)
+            self.ledger.paused(slot.worker.name, function, where)
+
+    def _on_unpause(self, number: int) -> None:
+        slot, app = self._controlled(number)
+        if slot is not None and app is not None:
+            for function in self.ledger.functions:
+                app.control.resume(self._called(function))
+                self.ledger.resumed(slot.worker.name, function)
+
+    def _on_concurrency(self, number: int) -> None:
+        slot, app = self._controlled(number)
+        if slot is not None and app is not None and self.schedule.order != "partition":
+            self.ledger.concurrency(slot.worker.name, number + 1)
+            app.control.set_concurrency(self._called("main"), number + 1)
+
+    def _on_seek(self, number: int) -> None:
+        slot, app = self._controlled(number)
+        owned = [] if slot is None else self.ledger.owned(slot.worker.name)
+        if slot is None or app is None or not owned:
+            return
+        partition = owned[number % len(owned)]
+        end = self.broker._cluster.log(TopicPartition(INPUTS, partition)).end
+        offset = (0, end // 2, end, self.ledger.committed.get(partition, 0))[number]
+
+        name = slot.worker.name
+
+        async def seek() -> None:
+            try:
+                await app.control.seek(INPUTS, partition, offset)
+            except FastKafkaError as refused:
+                self.ledger.note(f"no seek: {refused}")
+                self.ledger.seeking(name, partition, now=False)
+
+        self.ledger.seeking(name, partition, now=True)
+        slot.worker.spawn(seek())
+
+    def _controlled(self, number: int) -> tuple[Slot | None, FastKafka | None]:
+        slot = self._pick(number)
+        return slot, None if slot is None else slot.worker.app
+
+    def _called(self, function: str) -> str:
+        batch = function == "main" and self.schedule.batch
+        return "batch" if batch else function
+
     def _pick(self, number: int) -> Slot | None:
         running = [slot for slot in self._slots if slot.running]
         return running[number % len(running)] if running else None
@@ -267,6 +320,8 @@ class World:
         self.broker.heal()
         self.broker.up()
         self._on_resume(0)
+        for number in range(len(self._slots)):
+            self._on_unpause(number)
         self._produce(len(self._left))
         if not any(slot.running for slot in self._slots):
             self._start(1)

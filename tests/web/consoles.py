@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from fastkafka import FastKafka
+from fastkafka.engine.commands import Answer, Command
 from fastkafka.observe.snapshot import Function, Partition, Producing, Snapshot
 from fastkafka.web.console import Broken, Console, Mode
 from fastkafka.web.guard import Rules, rules
@@ -92,9 +93,15 @@ class Said:
 
     def __init__(self, *snapshots: Snapshot) -> None:
         self.said: Sequence[Snapshot] = snapshots or (Snapshot(time.time(), 7),)
+        self.answers: Sequence[Answer] = (Answer("done", "Done."),)
+        self.commands: list[Command] = []
 
     def snapshots(self) -> Sequence[Snapshot]:
         return self.said
+
+    async def command(self, command: Command) -> Sequence[Answer]:
+        self.commands.append(command)
+        return self.answers
 
 
 def snapshot(at: float, **changes: Any) -> Snapshot:

@@ -18,6 +18,7 @@ from fastkafka.engine.deadletters import headers_of
 from fastkafka.errors import HandlerError
 from fastkafka.observe.snapshot import Partition, Problem
 from fastkafka.testing import EmbeddedBroker
+from fastkafka.transport.librdkafka import connection
 from fastkafka.web.failures import readable_trace
 from fastkafka.web.guard import rules
 from fastkafka.web.page import Broken
@@ -88,7 +89,7 @@ def test_the_app_is_described() -> None:
         app = page.get("/api/app").json()
     assert (app["title"], app["version"], app["group"]) == ("Shop", "1.2", "shop")
     assert app["cluster"] == "127.0.0.1:1"
-    assert app["can"] == {"read": True, "send": True, "replay": True}
+    assert app["can"] == dict.fromkeys(("read", "send", "replay", "control"), True)
     assert app["edges"] == [
         {"from": "t:orders", "to": "f:on_orders", "via": ""},
         {"from": "f:on_orders", "to": "t:invoices", "via": "to_invoices"},
@@ -101,7 +102,10 @@ def test_the_app_is_described() -> None:
 def test_who_may_only_read_is_told_so() -> None:
     with client(console(allowed=rules("127.0.0.1"), mode="run")) as page:
         app = page.get("/api/app").json()
-    assert app["can"] == {"read": True, "send": False, "replay": False}
+    assert app["can"] == {
+        "read": True,
+        **dict.fromkeys(("send", "replay", "control"), False),
+    }
 
 
 def test_an_app_that_cannot_be_imported_says_why() -> None:
@@ -493,7 +497,8 @@ def test_health_says_what_is_wrong() -> None:
     assert health["events"][0]["text"] == "No broker answers."
 
 
-def test_a_broker_that_is_away_is_said() -> None:
+def test_a_broker_that_is_away_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.1)
     with client(console(app=shop("127.0.0.1:1"))) as page:
         answer = page.get("/api/lag")
     assert answer.status_code == 503

@@ -28,6 +28,7 @@ WRONG = {"Authorization": "Bearer not-the-token-at-all"}
 
 ORDER = '{"id": 1, "customer": "c-1", "total": 1}'
 SEND = {"value": ORDER, "check_only": True}
+PAUSE = {"action": "pause", "function": "on_orders"}
 
 
 @pytest.mark.parametrize(
@@ -59,10 +60,15 @@ def test_how_it_was_started_decides_who_may_read_and_write(
     with client(console(allowed=allowed), **headers) as page:
         assert page.get("/").status_code == 200  # the page itself is no secret
         assert page.get("/static/app.js").status_code == 200
-        for path in ("app", "now", "history", "health", "topics/orders/schema"):
+        for path in (
+            *("app", "now", "history", "health", "control"),
+            "topics/orders/schema",
+        ):
             assert page.get(f"/api/{path}").status_code == read, path
         sent = page.post("/api/topics/orders/records", json=SEND, headers=WRITING)
         assert sent.status_code == write
+        paused = page.post("/api/control", json=PAUSE, headers=WRITING)
+        assert paused.status_code == write
         stopped = page.delete("/api/replays/none", headers=WRITING)
         assert stopped.status_code == (404 if write == 200 else write)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,16 +12,7 @@ from fastkafka.observe.workers import SILENCE, Workers
 from fastkafka.web.asgi import make_app
 from fastkafka.web.guard import rules
 from tests.snapshots import problem, snapshot
-
-
-class Made:
-    """A source of what tests make up."""
-
-    def __init__(self, *snapshots: Snapshot) -> None:
-        self.made = snapshots
-
-    def snapshots(self) -> Sequence[Snapshot]:
-        return self.made
+from tests.web.made import Made
 
 
 def client(*snapshots: Snapshot) -> TestClient:
@@ -71,6 +61,18 @@ def test_a_problem_that_leaves_it_ready_is_no_reason() -> None:
     with client(snapshot(problems=[problem(ready=True)])) as http:
         assert http.get("/livez").status_code == 200
         assert http.get("/readyz").json() == {"ready": True, "reasons": []}
+
+
+def test_what_is_paused_is_listed_and_leaves_it_ready() -> None:
+    text = "`on_orders` is paused."
+    paused = problem("paused", ready=True, text=text)
+    with client(snapshot(problems=[paused])) as http:
+        ready = http.get("/readyz")
+        assert http.get("/livez").json() == {"live": True, "reasons": []}
+
+    assert ready.status_code == 200
+    assert (ready.json()["ready"], ready.json()["reasons"]) == (True, [])
+    assert [one["text"] for one in ready.json()["paused"]] == [text]
 
 
 def test_dead_letters_that_cannot_be_written_make_it_unready() -> None:

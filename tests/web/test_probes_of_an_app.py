@@ -20,6 +20,7 @@ from fastkafka.transport.memory import MemoryBroker
 from fastkafka.web.asgi import make_app
 from fastkafka.web.guard import rules
 from tests.clients import until
+from tests.web.made import Made
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,9 @@ class Running:
         watch = Watch(workers, health_file=self._file)
         watch.heard(1, change(self.app.snapshot()).to_json().decode())
         watch.tell()
-        served = make_app(workers, document=dict, rules=rules("127.0.0.1"))
+        served = make_app(
+            Made(*workers.snapshots()), document=dict, rules=rules("127.0.0.1")
+        )
         with TestClient(served) as http:
             live, ready = http.get("/livez"), http.get("/readyz")
         why = tuple(sorted(reason["kind"] for reason in ready.json()["reasons"]))

@@ -9,11 +9,13 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
+import pytest
 from confluent_kafka import Producer
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from fastkafka.testing import EmbeddedBroker
+from fastkafka.transport.librdkafka import connection
 from fastkafka.web.console import Console
 from fastkafka.web.stream import MOST_STREAMS, stream
 from tests.web.consoles import Said, console, shop, snapshot
@@ -87,7 +89,8 @@ async def test_records_are_told_while_somebody_watches(
     assert [record["offset"] for record in found["records"]] == [2, 4]
 
 
-async def test_why_no_records_come_is_told() -> None:
+async def test_why_no_records_come_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.1)
     told = events(console(app=shop("127.0.0.1:1")), "watch=orders")
     trouble = await next_of(told, "trouble")
     assert trouble["error"].startswith("No broker answers at 127.0.0.1:1.")

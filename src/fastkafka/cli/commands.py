@@ -9,6 +9,7 @@ import typer
 from fastkafka import __version__
 from fastkafka.cli.broker import broker
 from fastkafka.cli.check import check
+from fastkafka.cli.ctl import ctl_app
 from fastkafka.cli.dev import dev
 from fastkafka.cli.dlt import dlt_app
 from fastkafka.cli.docs import docs_app
@@ -55,6 +56,7 @@ cli.command()(lag)
 cli.command()(tail)
 cli.command()(send)
 cli.command()(check)
+cli.add_typer(ctl_app, name="ctl")
 cli.add_typer(dlt_app, name="dlt")
 cli.add_typer(docs_app, name="docs")
 cli.add_typer(testing_app, name="testing")

@@ -7,6 +7,9 @@ import sys
 from enum import StrEnum
 
 from fastkafka.observe.jsonlog import JsonFormatter
+from fastkafka.tracebacks import ErrorFormatter
+
+_TEXT = "[%(levelname)s] %(name)s: %(message)s"
 
 
 class LogFormat(StrEnum):
@@ -23,12 +26,12 @@ def configure_logging(level: str, log_format: str = LogFormat.TEXT) -> None:
         level: "debug", "info", "warning", "error" or "critical".
         log_format: "text", or "json": one object in a line, Python's warnings too.
     """
-    logging.basicConfig(
-        stream=sys.stdout,
-        level=level.upper(),
-        format="[%(levelname)s] %(name)s: %(message)s",
-    )
-    for handler in logging.getLogger().handlers:
+    root = logging.getLogger()
+    if not root.handlers:  # else somebody has said how it is to look
+        logging.basicConfig(stream=sys.stdout)
+        root.handlers[0].setFormatter(ErrorFormatter(_TEXT))
+        root.setLevel(level.upper())
+    for handler in root.handlers:
         handler.setLevel(level.upper())
         if log_format == LogFormat.JSON:
             handler.setFormatter(JsonFormatter())

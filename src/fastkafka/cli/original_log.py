@@ -142,9 +142,11 @@ class _AnnouncedConsumer:
 
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
+        self.settles = consumer.settles
         self.finished = consumer.finished
         self.taken = consumer.taken
         self.pause = consumer.pause
+        self.seek = consumer.seek
         self.note = consumer.note
         self.commit = consumer.commit
         self.state = consumer.state

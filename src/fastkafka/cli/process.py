@@ -88,12 +88,15 @@ def prefixed(pid: int, descriptor: int) -> Lines:
     return Lines(f"[{pid}]: ")
 
 
-Report = Literal["loaded", "ready", "error", "unavailable", "snapshot"]
+Report = Literal[
+    "loaded", "ready", "error", "unavailable", "snapshot", "control", "answer"
+]
 """What a worker says on the socket, in a line of its own.
 
 loaded: the app is imported and can be started; the names of its topics. ready: it has
 started. error, unavailable: why it cannot start, in one sentence; the latter may pass
-by itself. snapshot: how it is, as JSON, each second if it was asked to.
+by itself. snapshot: how it is, as JSON, each second if it was asked to. control: what
+the web process wants of the workers; answer: what one says to that; see relay.py.
 """
 
 LONGEST_REPORT = 64 * 1024 * 1024
@@ -130,6 +133,7 @@ class WorkerProcess:
         self.transient = False
         self._asked = False
         self._writer: asyncio.StreamWriter | None = None
+        self._unsent: list[bytes] = []
         self._transport = transport
         self._streams = streams
         self._on_report = on_report
@@ -173,6 +177,13 @@ class WorkerProcess:
     def tell(self, line: bytes) -> None:
         """Write a line to its socket, unless it has not taken the last one yet."""
         if self._writer and not self._writer.transport.get_write_buffer_size():
+            self._writer.write(line)
+
+    def send(self, line: bytes) -> None:
+        """Write a line to its socket that must not be left out."""
+        if self._writer is None:
+            self._unsent.append(line)
+        else:
             self._writer.write(line)
 
     def terminate(self) -> None:
@@ -222,6 +233,7 @@ class WorkerProcess:
             sock=reports, limit=LONGEST_REPORT
         )
         self._writer = writer
+        writer.writelines(self._unsent)
         try:
             while line := await reader.readline():
                 word, _, text = line.decode().rstrip("\n").partition(" ")

@@ -21,7 +21,8 @@ from typing import Any
 
 from fastkafka.cli.listening import listening, url_of
 from fastkafka.cli.logs import LogFormat
-from fastkafka.cli.process import JsonLines, WorkerProcess, prefixed
+from fastkafka.cli.process import JsonLines, Report, WorkerProcess, prefixed
+from fastkafka.cli.relay import Relay
 from fastkafka.cli.running import Plan
 from fastkafka.cli.supervise import Supervisor, Watcher
 from fastkafka.cli.terminal import complain, say
@@ -152,7 +153,7 @@ class _Run(Supervisor):
 
     def __init__(self, plan: Plan, reports: _Reports) -> None:
         super().__init__(
-            plan.worker,
+            lambda number, control: plan.worker(number, control, reports.relay.kept),
             num_workers=plan.num_workers,
             shutdown_timeout=plan.shutdown_timeout,
             lines=JsonLines if plan.log_format == LogFormat.JSON else prefixed,
@@ -170,12 +171,14 @@ class _Reports(Watcher):
 
     Attributes:
         workers: What is known of them.
+        relay: Passes on what is wanted of them.
         changed: The files whose change has ended a run; empty before.
         interrupted: A signal has come while nothing ran.
     """
 
     def __init__(self, workers: Workers, topics: Topics) -> None:
         self.workers = workers
+        self.relay = Relay()
         self.changed: list[str] = []
         self.interrupted = False
         self._topics = topics
@@ -185,6 +188,7 @@ class _Reports(Watcher):
 
     def starts(self, changed: Sequence[str], *, page: bool) -> None:
         """A run starts, because of these files; with a page or without."""
+        self.relay.forget()  # the code may be another one
         self._since = time.monotonic()
         self._why = list(changed)
         self._waits = {"app", "page"} if page else {"app"}
@@ -233,8 +237,17 @@ class _Reports(Watcher):
         """A worker says how it is."""
         self.workers.heard(worker, Snapshot.from_json(snapshot))
 
+    def began(self, worker: int, process: WorkerProcess) -> None:
+        """A worker's process has been started."""
+        self.relay.began(worker, process)
+
+    def answered(self, worker: int, text: str) -> None:
+        """A worker has answered a command."""
+        self.relay.answered(worker, text)
+
     def ended(self, worker: int, why: str) -> None:
         """A worker's process has ended."""
+        self.relay.ended(worker)
         self.workers.ended(worker, why)
 
 
@@ -271,17 +284,30 @@ class _Web:
         self._server = server
         self._reports = reports
         self._process: WorkerProcess | None = None
-        self._told = b""
+        self._passing: set[asyncio.Task[None]] = set()
+
+    async def _pass_on(self, text: str, process: WorkerProcess) -> None:
+        process.send(await self._reports.relay.pass_on(text))
 
     async def replace(self) -> None:
         """Start another one; the one before ends as soon as it serves."""
         before = self._process
         ready = asyncio.Event()
+        process: WorkerProcess
+
+        def on_report(report: Report, text: str) -> None:
+            if report == "ready":
+                ready.set()
+            elif report == "control":
+                passing = asyncio.create_task(self._pass_on(text, process))
+                self._passing.add(passing)
+                passing.add_done_callback(self._passing.discard)
+
         address = self._server.getsockname()[0]
         process = await WorkerProcess.start(
             lambda control: self._plan.web(control, self._server.fileno(), address),
             _write,
-            lambda report, _: ready.set() if report == "ready" else None,
+            on_report,
             pass_fds=[self._server.fileno()],
         )
         self._process = process

@@ -11,6 +11,7 @@ from pathlib import Path
 from fastkafka.cli.listening import listening, url_of
 from fastkafka.cli.logs import LogFormat
 from fastkafka.cli.process import JsonLines, prefixed
+from fastkafka.cli.relay import Relay
 from fastkafka.cli.supervise import Supervisor, Watcher
 from fastkafka.cli.terminal import say
 
@@ -48,13 +49,14 @@ class Plan:
         """Whether somebody wants to know how the workers are."""
         return self.http is not None or self.health_file is not None
 
-    def worker(self, number: int, control: int) -> list[str]:
-        """Return the arguments that start a worker."""
+    def worker(self, number: int, control: int, kept: str = "[]") -> list[str]:
+        """Return the arguments that start a worker; *kept* is what it does first."""
         return self._command(
             "fastkafka.cli.worker",
             f"--shutdown-timeout={self.shutdown_timeout}",
             f"--control={control}",
             *(["--snapshots"] if self.watched else []),
+            *([f"--commands={kept}"] if kept != "[]" else []),
             *([f"--worker={number}"] if self.num_workers > 1 else []),
         )
 
@@ -91,6 +93,7 @@ async def run_workers(plan: Plan) -> int:
     lines = JsonLines if plan.log_format == LogFormat.JSON else prefixed
     async with contextlib.AsyncExitStack() as stack:
         watcher: Watcher | None = None
+        relay = Relay()
         supervisor: Supervisor
 
         def output(descriptor: int, lines: bytes) -> None:
@@ -111,13 +114,17 @@ async def run_workers(plan: Plan) -> int:
                     listener=descriptor,
                     output=output,
                     lines=lines,
+                    relay=relay,
                 )
                 say(f"Page, probes and metrics: {url_of(server)}")
             watcher = watch = Watch(
-                Workers(plan.num_workers), health_file=plan.health_file, web=web
+                Workers(plan.num_workers),
+                health_file=plan.health_file,
+                web=web,
+                relay=relay,
             )
         supervisor = Supervisor(
-            plan.worker,
+            lambda number, control: plan.worker(number, control, relay.kept),
             num_workers=plan.num_workers,
             shutdown_timeout=plan.shutdown_timeout,
             lines=lines,

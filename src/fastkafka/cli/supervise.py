@@ -98,6 +98,9 @@ class Restarts:
 class Watcher:
     """Hears of the workers, by their numbers from 1; this one does nothing with it."""
 
+    def began(self, worker: int, process: WorkerProcess) -> None:
+        """A worker's process has been started."""
+
     def loaded(self, worker: int, topics: Sequence[str]) -> None:
         """A worker has imported the app, which has these topics."""
 
@@ -106,6 +109,9 @@ class Watcher:
 
     def heard(self, worker: int, snapshot: str) -> None:
         """A worker says how it is."""
+
+    def answered(self, worker: int, text: str) -> None:
+        """A worker has answered a command."""
 
     def ended(self, worker: int, why: str) -> None:
         """A worker's process has ended: how, and what follows."""
@@ -212,23 +218,13 @@ class Supervisor:
 
     async def _keep_running(self, number: int) -> None:
         restarts = self._restarts()
-
-        def on_report(report: Report, text: str) -> None:
-            if report == "loaded":
-                self._loaded.set()
-                self._watcher.loaded(number, text.split())
-            elif report == "ready":
-                self._was_ready = True
-                restarts.ready()
-                self._watcher.ready(number)
-            elif report == "snapshot":
-                self._watcher.heard(number, text)
-
+        on_report = partial(self._hear, number, restarts)
         while not self._stopping.is_set():
             worker = await WorkerProcess.start(
                 partial(self._command, number), self.write, on_report, self._lines
             )
             self._running.add(worker)
+            self._watcher.began(number, worker)
             if self._stopping.is_set():  # while it was being started
                 worker.terminate()
             if self._killing:
@@ -242,6 +238,20 @@ class Supervisor:
             elif delay := self._after(worker, code, restarts, why):
                 self._watcher.ended(number, f"{why} Another one starts.")
                 await self._pause(delay)
+
+    def _hear(self, number: int, restarts: Restarts, report: Report, text: str) -> None:
+        """Take in what a worker reports."""
+        if report == "loaded":
+            self._loaded.set()
+            self._watcher.loaded(number, text.split())
+        elif report == "ready":
+            self._was_ready = True
+            restarts.ready()
+            self._watcher.ready(number)
+        elif report == "snapshot":
+            self._watcher.heard(number, text)
+        elif report == "answer":
+            self._watcher.answered(number, text)
 
     def _ended_when_told(self, worker: WorkerProcess, code: int) -> None:
         if -code in (signal.SIGTERM, signal.SIGINT) and not worker.ready:

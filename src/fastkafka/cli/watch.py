@@ -13,7 +13,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from fastkafka.cli.process import Lines, Output, WorkerProcess, prefixed
+from fastkafka.cli.process import Lines, Output, Report, WorkerProcess, prefixed
+from fastkafka.cli.relay import Relay
 from fastkafka.cli.supervise import Restarts, Watcher, how_it_ended
 from fastkafka.cli.terminal import complain
 from fastkafka.errors import ConfigError
@@ -32,6 +33,7 @@ class Watch(Watcher):
         workers: What is known.
         health_file: Touched while all workers are live, and removed when one is not.
         web: What serves it over HTTP.
+        relay: Passes on what is wanted of the workers.
 
     Raises:
         ConfigError: The file cannot be written.
@@ -43,7 +45,9 @@ class Watch(Watcher):
         *,
         health_file: Path | None = None,
         web: WebProcess | None = None,
+        relay: Relay | None = None,
     ) -> None:
+        self._relay = relay or Relay()
         self._workers = workers
         self._health_file = health_file
         self._web = web
@@ -65,8 +69,17 @@ class Watch(Watcher):
         except ValidationError as error:
             complain(f"What worker {worker} says of itself is no snapshot: {error}")
 
+    def began(self, worker: int, process: WorkerProcess) -> None:
+        """A worker's process has been started."""
+        self._relay.began(worker, process)
+
+    def answered(self, worker: int, text: str) -> None:
+        """A worker has answered a command."""
+        self._relay.answered(worker, text)
+
     def ended(self, worker: int, why: str) -> None:
         """A worker's process has ended."""
+        self._relay.ended(worker)
         self._workers.ended(worker, why)
 
     def stopping(self) -> None:
@@ -123,6 +136,7 @@ class WebProcess:
         listener: The descriptor of the socket that it serves.
         output: Takes what it prints.
         lines: Makes what cuts that into lines.
+        relay: Passes on what it wants of the workers.
     """
 
     def __init__(
@@ -132,7 +146,10 @@ class WebProcess:
         listener: int,
         output: Output,
         lines: Callable[[int, int], Lines] = prefixed,
+        relay: Relay | None = None,
     ) -> None:
+        self._relay = relay or Relay()
+        self._passing: set[asyncio.Task[None]] = set()
         self._command = command
         self._listener = listener
         self._output = output
@@ -162,13 +179,28 @@ class WebProcess:
                 self._process.kill()
                 await asyncio.wait({keeping})
 
+    async def _pass_on(self, text: str) -> None:
+        process = self._process
+        answer = await self._relay.pass_on(text)
+        if process is not None:
+            process.send(answer)
+
     async def _keep_running(self) -> None:
         restarts = Restarts()
+
+        def on_report(report: Report, text: str) -> None:
+            if report == "ready":
+                restarts.ready()
+            elif report == "control":
+                passing = asyncio.create_task(self._pass_on(text))
+                self._passing.add(passing)
+                passing.add_done_callback(self._passing.discard)
+
         while not self._stopping:
             process = await WorkerProcess.start(
                 self._command,
                 self._output,
-                lambda report, _: restarts.ready() if report == "ready" else None,
+                on_report,
                 self._lines,
                 pass_fds=[self._listener],
             )

@@ -92,6 +92,7 @@ async def _serve(
     )
     control = socket.socket(fileno=options.control)
     reader, writer = await asyncio.open_connection(sock=control, limit=LONGEST_REPORT)
+    source.say = writer.write
     source.hear(await reader.readline())  # until then there is nothing to say
     console.wake_up()  # the history begins now, whoever looks
 

@@ -10,8 +10,8 @@ import argparse
 import asyncio
 import contextlib
 import faulthandler
-import gc
 import io
+import json
 import os
 import signal
 import socket
@@ -24,7 +24,7 @@ from types import FrameType
 from typing import Protocol
 
 from fastkafka.app import FastKafka
-from fastkafka.cli import dump
+from fastkafka.cli import dump, garbage
 from fastkafka.cli.embedded import reachable
 from fastkafka.cli.loading import (
     UserModuleError,
@@ -35,6 +35,7 @@ from fastkafka.cli.loading import (
 from fastkafka.cli.logs import LogFormat, configure_logging
 from fastkafka.cli.original_log import OriginalLog
 from fastkafka.cli.process import Report
+from fastkafka.engine.commands import Command, obey
 from fastkafka.errors import BrokerUnavailableError, FastKafkaError
 from fastkafka.observe.snapshot import Snapshot
 from fastkafka.observe.workers import with_blocked_loop
@@ -67,8 +68,13 @@ def run_worker(arguments: Sequence[str]) -> int:
             app.worker = options.worker
             _tell(parent, "loaded", " ".join(sorted(app.get_topics())))
             watcher = parent if options.snapshots else None
+            commands = options.commands
             return asyncio.run(
-                _serve(app, stop, lambda: _tell(parent, "ready"), log, watcher)
+                _serve(
+                    *(app, stop, lambda: _tell(parent, "ready"), log),
+                    watcher=watcher,
+                    commands=commands,
+                )
             )
     except KeyboardInterrupt:
         return 0  # told to stop before anything had started
@@ -90,11 +96,14 @@ async def _serve(
     stop: StopSignal,
     on_ready: Callable[[], None],
     log: OriginalLog,
+    *,
     watcher: Parent | None,
+    commands: str,
 ) -> int:
     """Run *app* until the signal or until it fails; return the exit code.
 
-    A signal while the app starts cancels the start; what was opened is closed.
+    A signal while the app starts cancels the start; what was opened is closed. What was
+    asked of the workers before this one came, it does before it starts.
     """
     loop = asyncio.get_running_loop()
     starting = asyncio.current_task()
@@ -108,15 +117,14 @@ async def _serve(
             starting.cancel()
 
     stop.call(lambda: loop.call_soon_threadsafe(cancel))
+    for command in json.loads(commands):
+        await obey(app.control, Command(**command))
     try:
-        async with shown_to(watcher, app), app:
+        async with shown_to(watcher, app), commanded_by(watcher, app), app:
             running = asyncio.ensure_future(app.wait_stopped())
             dump.listen(app)
             on_ready()
-            # What has been loaded stays: the garbage collector need not look at it
-            # again and again while records come and go.
-            gc.collect()
-            gc.freeze()
+            garbage.leave_what_stays()
             await asyncio.wait({running})
             stop.start_deadline()
             log.stops()
@@ -197,6 +205,8 @@ class Parent:
         self._socket = socket.socket(fileno=descriptor)
         self._socket.set_inheritable(False)
         self._lock = threading.Lock()
+        self._hears: Callable[[str], None] | None = None
+        self._unheard: list[str] = []
         threading.Thread(target=self._watch, name="parent", daemon=True).start()
 
     def tell(self, report: Report, text: str = "") -> None:
@@ -208,15 +218,33 @@ class Parent:
         """Report to the parent how this worker is."""
         self._send(b"snapshot %b\n" % snapshot.to_json())
 
+    def answer(self, line: bytes) -> None:
+        """Report to the parent what became of a command."""
+        self._send(b"answer %b\n" % line)
+
+    def listen(self, hears: Callable[[str], None]) -> None:
+        """Call *hears*, in a thread, with each line that the parent says."""
+        with self._lock:
+            unheard, self._unheard = self._unheard, []
+            self._hears = hears
+        for line in unheard:
+            hears(line)
+
     def _send(self, line: bytes) -> None:
         # Two threads report; a line is never within another.
         with self._lock, contextlib.suppress(OSError):  # it has gone; see `_watch`
             self._socket.sendall(line)
 
     def _watch(self) -> None:
-        """Stop when the parent is gone, however it went."""
-        with contextlib.suppress(OSError):
-            self._socket.recv(1)
+        """Take in what the parent says; stop when it is gone, however it went."""
+        with contextlib.suppress(OSError), self._socket.makefile() as lines:
+            for line in lines:
+                with self._lock:
+                    hears = self._hears
+                    if hears is None:
+                        self._unheard.append(line)
+                if hears is not None:
+                    hears(line)
         # What we print has no reader any more; it must not fail.
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), 1)
@@ -287,6 +315,35 @@ async def shown_to(watcher: Watcher | None, app: HasSnapshot) -> AsyncIterator[N
         watcher.show(app.snapshot())
 
 
+@contextlib.asynccontextmanager
+async def commanded_by(parent: Parent | None, app: FastKafka) -> AsyncIterator[None]:
+    """Do what the parent passes on, and answer it."""
+    if parent is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    doing: set[asyncio.Task[None]] = set()
+
+    async def do(line: str) -> None:
+        asked = json.loads(line)
+        answer = await obey(app.control, Command(**asked["command"]))
+        said = b'{"id":%d,"answer":%b}' % (asked["id"], answer.to_json())
+        # A socket that nobody reads must not block the loop.
+        await asyncio.to_thread(parent.answer, said)
+
+    def begin(line: str) -> None:
+        task = loop.create_task(do(line))
+        doing.add(task)
+        task.add_done_callback(doing.discard)
+
+    def hear(line: str) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: it is over
+            loop.call_soon_threadsafe(begin, line)
+
+    parent.listen(hear)
+    yield
+
+
 def _configure_output(log_level: str, log_format: str) -> None:
     """Log to stdout, and let every line out as it is written."""
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -306,6 +363,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--shutdown-timeout", type=float, default=25.0)
     parser.add_argument("--control", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--commands", default="[]", help=argparse.SUPPRESS)
     parser.add_argument("--snapshots", action="store_true", help=argparse.SUPPRESS)
     return parser
 

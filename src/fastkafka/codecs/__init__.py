@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
-from fastkafka.codecs import avro, json
+from fastkafka.codecs import json
 from fastkafka.errors import ConfigError, did_you_mean
 
 Decoder = Callable[[bytes | None], Any]
@@ -40,7 +41,8 @@ def for_decoding(spec: DecoderSpec, message: Any) -> Decoder:
     if spec == "json":
         return json.decoder(message)
     if spec == "avro":
-        return avro.decoder(message)
+        avro_decoder: Decoder = _avro().decoder(message)
+        return avro_decoder
     if callable(spec):
         custom = partial(_call_custom, spec, message)
         return json.with_tombstones(custom, message)
@@ -60,7 +62,8 @@ def for_encoding(spec: EncoderSpec, message: Any) -> Encoder:
     if spec == "json":
         return json.encoder(message)
     if spec == "avro":
-        return avro.encoder(message)
+        avro_encoder: Encoder = _avro().encoder(message)
+        return avro_encoder
     if callable(spec):
         return spec
     raise ConfigError(_unknown("encoder", spec))
@@ -96,6 +99,11 @@ def for_text(what: str, wanted: Any) -> Callable[[bytes | None], Any]:
             raise Unfit(why) from None
 
     return read
+
+
+def _avro() -> Any:
+    """Return the Avro codec, which takes as long to import as all the rest."""
+    return importlib.import_module("fastkafka.codecs.avro")
 
 
 def _call_custom(

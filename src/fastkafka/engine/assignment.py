@@ -16,8 +16,8 @@ from typing import Protocol
 
 from fastkafka.engine.care import Care
 from fastkafka.engine.finished import Note, Stretch, read
-from fastkafka.engine.lanes import Pool
 from fastkafka.engine.offsets import OffsetTracker
+from fastkafka.engine.pool import Pool
 from fastkafka.errors import ClientError, CrashError, RecordError
 from fastkafka.messages import Record
 from fastkafka.observe.snapshot import Partition
@@ -92,7 +92,7 @@ class Assignment:
         self._taken = [(0, 0)] * len(pools)
         self._given_back = (0, 0)
         note = read(committed.metadata) if committed is not None else Note()
-        offset = None if committed is None else committed.offset
+        self._start = offset = None if committed is None else committed.offset
         attempts = max(pool.handler.retry.attempts for pool in pools)
         self._care = Care(note, offset, attempts)
         self._done_before: Sequence[Stretch] = note.finished
@@ -137,6 +137,12 @@ class Assignment:
             self._doorkeeper.cancel()
         for pool in self._pools:
             pool.cut()
+            if pool.limits.any:
+                pool.limit()  # what is paused of it need not wait any more
+
+    def resumed(self) -> None:
+        """It has had nothing to do until now: a function that reads it was paused."""
+        self._progress = self._loop.time()
 
     def close(self) -> None:
         """Let the commits say that the partition is given back."""
@@ -145,7 +151,7 @@ class Assignment:
 
     def note(self) -> None:
         """Let the commits say what is finished out of order."""
-        if not self._opened:
+        if not self._opened or not self.live:
             return
         text = self._care.note(self._finished_above(), opened=not self._closed).text
         if text != self._note:
@@ -163,6 +169,7 @@ class Assignment:
             end = max(end, position)
         lag = None if end is None or committed is None else end - committed
         busy = committed is not None and committed < arrived
+        paused_for = self.paused_for
         return Partition(
             *self.partition,
             self._member.group,
@@ -172,16 +179,35 @@ class Assignment:
             lag=lag,
             lag_seconds=max(0.0, time.time() - self._done_until) if lag else 0.0,
             in_flight=arrived - committed if committed is not None else 0,
-            unfinished_seconds=self._loop.time() - self._progress if busy else 0.0,
+            unfinished_seconds=(
+                self._loop.time() - self._progress if busy and not paused_for else 0.0
+            ),
             paused=self.partition in state.paused,
+            paused_for=paused_for,
+        )
+
+    @property
+    def committed(self) -> int | None:
+        """Below it all is done; None when nothing was committed or has come."""
+        done = self.offsets.committable
+        return self._start if done is None else done
+
+    @property
+    def paused_for(self) -> tuple[str, ...]:
+        """The functions that are paused at it."""
+        return tuple(
+            pool.route.name
+            for pool in self._pools
+            if pool.limits.pauses(self.partition)
         )
 
     # What the lanes tell; see `LaneOwner`.
 
     def entered(self) -> None:
         """A slice was begun."""
+        if not self._in_flight:
+            self.idle.clear()
         self._in_flight += 1
-        self.idle.clear()
 
     def left(self) -> None:
         """A slice is settled."""

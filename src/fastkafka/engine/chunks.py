@@ -1,8 +1,9 @@
-"""Pieces of work for a lane, and what became of them."""
+"""Pieces of work for a lane, the keys they wait for, and what became of them."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -38,7 +39,7 @@ class LaneOwner(Protocol):
         """A record could not be processed and is not finished."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Chunk:
     """Records of one key, for one lane.
 
@@ -57,7 +58,7 @@ class Chunk:
 
     owner: LaneOwner
     handler: int
-    key: Hashable
+    key: KeyQueue
     records: Sequence[Record]
     starts: Sequence[int]
     size: int
@@ -65,14 +66,57 @@ class Chunk:
     attempt: int = 1
 
 
+class KeyQueue:
+    """What one lane handles at a time, and the chunks of it that wait.
+
+    Args:
+        among: Where it is found by its name while a lane has or will have something to
+            do for it; None for one that nothing else shares.
+        name: Its own.
+    """
+
+    __slots__ = ("_among", "_name", "chunks", "taken")
+
+    def __init__(self, among: dict[Hashable, KeyQueue] | None, name: Hashable) -> None:
+        self.chunks: deque[Chunk] = deque()
+        self.taken = False
+        """A lane has it, or will."""
+        self._among = among
+        self._name = name
+
+    @classmethod
+    def of(cls, among: dict[Hashable, KeyQueue], name: Hashable) -> KeyQueue:
+        """Return the key of a name, which may be at work already."""
+        key = among.get(name)
+        return cls(among, name) if key is None else key
+
+    def current(self) -> KeyQueue:
+        """Return the key that stands for the same name now."""
+        return self if self._among is None else self.of(self._among, self._name)
+
+    def take(self) -> None:
+        """A lane will work for it."""
+        self.taken = True
+        if self._among is not None:
+            self._among[self._name] = self
+
+    def free(self) -> None:
+        """No lane has anything to do for it."""
+        self.taken = False
+        if self._among is not None:
+            del self._among[self._name]
+
+
 class Outcome(NamedTuple):
     """What became of a slice: how many records of it are handled, what was wrong with
-    what follows them, how many records that concerns, and how long it took."""
+    what follows them, how many records that concerns, how long it took, and when it
+    ended, by `time.perf_counter`."""
 
     done: int
     error: RecordError | None
     concerned: int
     seconds: float
+    ended: float
 
 
 def start_of(records: Sequence[Record], start: int, index: int) -> int:

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 
 from fastkafka.engine.assignment import Assignment
 from fastkafka.engine.deadletters import DeadLetters
-from fastkafka.engine.lanes import Pool
+from fastkafka.engine.pool import Pool
 from fastkafka.errors import ClientError, RecordError
 from fastkafka.observe.events import Event, Tell, Tracer
 from fastkafka.observe.snapshot import Function, Member, Partition
@@ -38,11 +38,16 @@ As often, commits learn what is finished out of order."""
 MOST_THREADS = 256
 """Of one client, however large the `concurrency` of its sync functions."""
 
-EMPTY_SECONDS = 3.0
-"""How long a member that got no partition is not yet taken for a standby."""
-
 _CANCEL_SECONDS = 1.0
 """How long a cancelled handler may clean up."""
+
+
+class Threads(ThreadPoolExecutor):
+    """Where sync handlers run: a thread is started when one is missing."""
+
+    def grow(self, most: int) -> None:
+        """Let there be up to *most* threads, if there may not be more already."""
+        self._max_workers = max(self._max_workers, min(most, MOST_THREADS))
 
 
 class GroupMember:
@@ -96,13 +101,11 @@ class GroupMember:
         """What is being given up, as soon as its handlers have ended."""
         sync = sum(h.concurrency for h in handlers if not h.route.plan.is_async)
         self._threads = (
-            ThreadPoolExecutor(
-                min(sync, MOST_THREADS), thread_name_prefix="fastkafka-handler"
-            )
+            Threads(min(sync, MOST_THREADS), thread_name_prefix="fastkafka-handler")
             if sync
             else None
         )
-        self._pools = [
+        self.pools = [
             Pool(
                 handler,
                 group=group,
@@ -116,13 +119,14 @@ class GroupMember:
             for handler in handlers
         ]
         self._assignments: dict[TopicPartition, Assignment] = {}
+        self._seeking: set[TopicPartition] = set()
         self._stopping = False
         self._ticker: asyncio.Task[None] | None = None
 
     @property
     def topics(self) -> Collection[str]:
         """What it subscribes to."""
-        return {topic for pool in self._pools for topic in pool.route.topics}
+        return {topic for pool in self.pools for topic in pool.route.topics}
 
     @property
     def assignments(self) -> Collection[Assignment]:
@@ -131,7 +135,7 @@ class GroupMember:
 
     def functions(self) -> Sequence[Function]:
         """Return what its functions have done, and do."""
-        return [pool.snapshot() for pool in self._pools]
+        return [pool.snapshot() for pool in self.pools]
 
     def partitions(self) -> Sequence[Partition]:
         """Return how its partitions are."""
@@ -156,11 +160,11 @@ class GroupMember:
 
     def edges(self) -> Sequence[tuple[str, str]]:
         """Return its functions and the topics that they have produced to."""
-        return [edge for pool in self._pools for edge in pool.edges()]
+        return [edge for pool in self.pools for edge in pool.edges()]
 
     def lanes(self) -> Sequence[str]:
         """Return what each of its lanes does, for people."""
-        return [line for pool in self._pools for line in pool.report()]
+        return [line for pool in self.pools for line in pool.report()]
 
     async def start(self, consumer: Consumer) -> Collection[str]:
         """Join the group.
@@ -187,7 +191,7 @@ class GroupMember:
         self.consumer.pause()
         if await self._all_idle(self._assignments.values(), timeout):
             return
-        for busy in [busy for pool in self._pools for busy in pool.busy()]:
+        for busy in [busy for pool in self.pools for busy in pool.busy()]:
             logger.error(
                 "%s did not end in time and was cut off. "
                 "Its record is not committed and will be read again.",
@@ -203,6 +207,68 @@ class GroupMember:
         await self._cancel_lanes()
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
+
+    # What who runs the app wants; see control.py.
+
+    def resume(self, pool: Pool, partition: TopicPartition | None) -> None:
+        """Let a paused function go on: everywhere, or at one partition."""
+        for assignment in self._assignments.values():
+            if assignment.paused_for:
+                assignment.resumed()
+        pool.limits.resume(partition)
+        pool.limit()
+
+    def set_concurrency(self, pool: Pool, concurrency: int) -> None:
+        """Let a function handle so much at once from now on."""
+        pool.limit(concurrency)
+        if self._threads is not None:
+            sync = [p for p in self.pools if not p.route.plan.is_async]
+            self._threads.grow(sum(p.limits.concurrency for p in sync))
+
+    def owns(self, partition: TopicPartition) -> bool:
+        """Whether a partition is its own, and stays so for now."""
+        return partition in self._assignments and partition not in self.revoking
+
+    async def seek(
+        self, partition: TopicPartition, offset: int, timeout: float
+    ) -> tuple[int | None, bool]:
+        """Read a partition from another offset on, and commit that it is there.
+
+        What is being handled of it ends first; what does not end in time is ignored.
+
+        Args:
+            partition: One that it `owns`.
+            offset: Where to go on.
+            timeout: Seconds that handlers have for ending.
+
+        Returns:
+            Where it was, None if nothing was committed or read; and whether the new
+            place is committed: if not, it will be with the first record.
+
+        Raises:
+            ClientError: The partition went away, or is being sought already.
+        """
+        assignment = self._assignments[partition]
+        if partition in self._seeking:
+            text = f"{partition} is on its way to another offset already."
+            raise ClientError(text, code="_IN_PROGRESS")
+        self._seeking.add(partition)
+        try:
+            if not await self._all_idle([assignment], timeout):
+                logger.warning(
+                    "%s: handlers did not end within %g s of a seek; what they are "
+                    "doing is not committed.",
+                    partition,
+                    timeout,
+                )
+            if self._assignments.get(partition) is not assignment:
+                text = f"{partition} went to another member meanwhile."
+                raise ClientError(text, code="_STATE")
+            assignment.live = False  # what ends from now on counts no more
+            committed = await self.consumer.seek(partition, offset)
+        finally:
+            self._seeking.discard(partition)
+        return assignment.committed, committed
 
     # What the transport tells; see `ConsumerListener`.
 
@@ -220,7 +286,8 @@ class GroupMember:
         else:
             # A cooperative group's new member gets its partitions in a second round,
             # once the others have given them up.
-            asyncio.get_running_loop().call_later(EMPTY_SECONDS, self.assigned.set)
+            later = asyncio.get_running_loop().call_later
+            later(self.consumer.settles, self.assigned.set)
 
     def on_records(self, runs: Sequence[Run]) -> None:
         """Dispatch what one poll brought."""
@@ -260,6 +327,12 @@ class GroupMember:
             partitions,
         )
 
+    def on_sought(self, partition: TopicPartition, offset: int) -> None:
+        """Make another assignment of a partition, which knows nothing of the last."""
+        if partition in self._assignments:
+            self._release((partition,))
+            self._assign(partition, Committed(offset, ""))
+
     def on_error(self, error: ClientError) -> None:
         """End the app."""
         self.failed(error)
@@ -274,7 +347,7 @@ class GroupMember:
         self._tell(event)
 
     def _assign(self, partition: TopicPartition, committed: Committed | None) -> None:
-        pools = [p for p in self._pools if p.handler.reads(partition.topic)]
+        pools = [p for p in self.pools if p.handler.reads(partition.topic)]
         self._assignments[partition] = Assignment(partition, self, pools, committed)
 
     def _say(
@@ -316,14 +389,14 @@ class GroupMember:
                 wait.cancel()
 
     async def _cancel_lanes(self) -> None:
-        tasks = [task for pool in self._pools for task in pool.cancel()]
+        tasks = [task for pool in self.pools for task in pool.cancel()]
         if tasks:
             await asyncio.wait(tasks, timeout=_CANCEL_SECONDS)
 
     async def _cut_long_slices(self) -> None:
         while True:
             await asyncio.sleep(CUT_SECONDS)
-            for pool in self._pools:
+            for pool in self.pools:
                 pool.cut()
             for assignment in self._assignments.values():
                 assignment.note()

@@ -11,13 +11,13 @@ import asyncio
 import contextlib
 import logging
 import struct
-import traceback
 from collections.abc import Awaitable, Callable, Sequence
 
 from fastkafka.engine.delivery import DeliveryScope, Failure
 from fastkafka.errors import FastKafkaError, ProduceError, RecordError
 from fastkafka.messages import Record
 from fastkafka.policies import SUFFIX
+from fastkafka.tracebacks import format_error
 from fastkafka.transport.base import Producer
 
 logger = logging.getLogger(__name__)
@@ -180,7 +180,7 @@ class DeadLetters:
         async with self._in_turn:  # they keep the order of their records
             producer, partitions = await self._target(topic, record.topic())
             same = record.partition()
-            scope = DeliveryScope(loop).open(settled)
+            scope = DeliveryScope(loop)
             delivered = scope.expect(0, producer)
             producer.send(
                 topic,
@@ -191,7 +191,7 @@ class DeadLetters:
                 0,
                 delivered,
             )
-            scope.close()
+            scope.close(settled)
         for _, error, report, refusing in await done:
             raise refusing.explain(error, report)
 
@@ -223,7 +223,7 @@ def _name(error: BaseException) -> bytes:
 
 
 def _trace(error: BaseException, longest: int) -> bytes:
-    lines = "".join(traceback.format_exception(error)).encode()
+    lines = format_error(error).encode()
     return lines[-longest:] if longest else b""
 
 

@@ -15,6 +15,9 @@ from typing import Any
 
 from fastkafka.transport.base import Delivered, Producer
 
+MOST_SPARE = 256
+"""Scopes that a lane keeps to be opened again."""
+
 
 class DeliveryScope:
     """Counts what was sent and what was acknowledged.
@@ -22,49 +25,44 @@ class DeliveryScope:
     Sending may happen in any thread and acknowledgements come in the producers'
     threads, so both are counted by appending to a list: atomic, without a lock.
 
-    A scope can be opened again once it is settled. Its callbacks are kept meanwhile, so
-    that a record costs no object that lives until its acknowledgement: many of those
-    are what Python's garbage collector would spend its time on.
+    It is open when it is made, and again once it is settled. Its callbacks are kept
+    meanwhile, so that a record costs no object that lives until its acknowledgement:
+    many of those are what Python's garbage collector would spend its time on.
 
     Args:
-        loop: Where *settled* is called.
+        loop: Where it is settled.
+        spare: Where it waits to be used again, once it is settled.
     """
 
     __slots__ = (
         "_acknowledged",
         "_callbacks",
+        "_closed",
+        "_delivered",
         "_failures",
         "_loop",
         "_opening",
-        "_sent",
         "_settled",
-        "closed",
+        "_spare",
+        "sent",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        spare: list[DeliveryScope] | None = None,
+    ) -> None:
+        self.sent: list[int] = []
+        """The index of each record that was sent."""
         self._loop = loop
+        self._spare = spare
         self._settled: Settled | None = None
         self._opening = 0
-        self._sent: list[int] = []
         self._acknowledged: list[int] = []
         self._failures: list[Failure] = []
         self._callbacks: dict[Producer, list[Delivered]] = {}
-        self.closed = True
-
-    def open(self, settled: Settled) -> DeliveryScope:
-        """Begin to count; only when it is settled, or new.
-
-        Args:
-            settled: Called once, on the loop, after `close`, when everything is
-                acknowledged.
-        """
-        self._settled = settled
-        self._opening += 1
-        self._sent.clear()
-        self._acknowledged.clear()
-        self._failures = []
-        self.closed = False
-        return self
+        self._delivered = self._on_delivered  # one object for all callbacks
+        self._closed = False
 
     def expect(self, index: int, producer: Producer) -> Delivered:
         """Count one record to be sent; return what its producer has to call.
@@ -73,56 +71,72 @@ class DeliveryScope:
             index: Which record of the slice it is produced for.
             producer: Who sends it.
         """
-        self._sent.append(index)
-        callbacks = self._callbacks.get(producer)
-        if callbacks is None:
-            callbacks = self._callbacks[producer] = []
-        while index >= len(callbacks):
-            of_index = len(callbacks)
-            callbacks.append(partial(self._delivered, of_index, producer))
-        return callbacks[index]
+        self.sent.append(index)
+        try:
+            return self._callbacks[producer][index]
+        except LookupError:
+            return self._make_callback(index, producer)
 
     def withdraw(self) -> None:
         """Take back the last `expect`: the record was refused and never queued."""
-        self._sent.pop()
+        self.sent.pop()
 
-    def close(self) -> None:
-        """Expect no more; it settles now, or with the last acknowledgement."""
-        self.closed = True
-        if len(self._acknowledged) == len(self._sent):
+    def close(self, settled: Settled) -> None:
+        """Expect no more.
+
+        Args:
+            settled: Called once, on the loop, when everything is acknowledged: now, or
+                with the last acknowledgement.
+        """
+        self._settled = settled
+        self._closed = True
+        if len(self._acknowledged) == len(self.sent):
             self._settle(self._opening)
 
-    def _delivered(
+    def _make_callback(self, index: int, producer: Producer) -> Delivered:
+        callbacks = self._callbacks.setdefault(producer, [])
+        while index >= len(callbacks):
+            callbacks.append(partial(self._delivered, len(callbacks), producer))
+        return callbacks[index]
+
+    def _on_delivered(
         self, index: int, producer: Producer, error: Any, record: Any
     ) -> None:
         # A record that got no offset is not known to be in the log.
         if error is not None or record.offset() is None:
-            again = partial(self._delivered_at_last, index, producer)
-            if producer.once_more(error, record, again):
-                return
-            if error is not None:
-                self._failures.append((index, error, record, producer))
+            again = partial(self._on_delivered_at_last, index, producer)
+            if not producer.once_more(error, record, again):
+                self._on_delivered_at_last(index, producer, error, record)
+            return
         self._acknowledged.append(index)
         # Both sides set first and look afterwards, so one of them sees the end.
-        if self.closed and len(self._acknowledged) == len(self._sent):
+        if self._closed and len(self._acknowledged) == len(self.sent):
             call_soon(self._loop, partial(self._settle, self._opening))
 
-    def _delivered_at_last(
+    def _on_delivered_at_last(
         self, index: int, producer: Producer, error: Any, record: Any
     ) -> None:
-        """The same for a record that was sent once more."""
+        """The same for a record that is not sent once more."""
         if error is not None:
             self._failures.append((index, error, record, producer))
         self._acknowledged.append(index)
-        if self.closed and len(self._acknowledged) == len(self._sent):
+        if self._closed and len(self._acknowledged) == len(self.sent):
             call_soon(self._loop, partial(self._settle, self._opening))
 
     def _settle(self, opening: int) -> None:
         # Both sides may have seen the end; it may even be open again.
-        settled = self._settled
-        if settled is not None and opening == self._opening:
-            self._settled = None
-            settled(self._failures)
+        settled, failures = self._settled, self._failures
+        if settled is None or opening != self._opening:
+            return
+        self._settled = None
+        self._opening += 1
+        self._closed = False
+        self.sent.clear()
+        self._acknowledged.clear()
+        self._failures = []
+        if self._spare is not None and len(self._spare) < MOST_SPARE:
+            self._spare.append(self)
+        settled(failures)
 
 
 Failure = tuple[int, Any, Any, Producer]
@@ -138,7 +152,8 @@ class Outbox:
 
     Attributes:
         scope: The open scope; None while no handler runs.
-        index: Which record of the slice is being handled.
+        index: Which record of the slice is being handled; behind the last, how many
+            were.
         congested: A producer that was full when a handler produced.
         cut: End the slice after this record.
         failed: What a batch handler returned for records that failed, by index.
@@ -147,7 +162,7 @@ class Outbox:
     """
 
     __slots__ = (
-        "_settled",
+        "_spare",
         "congested",
         "cut",
         "failed",
@@ -158,7 +173,7 @@ class Outbox:
     )
 
     def __init__(self) -> None:
-        self._settled: list[DeliveryScope] = []
+        self._spare: list[DeliveryScope] = []
         self.scope: DeliveryScope | None = None
         self.index = 0
         self.congested: Producer | None = None
@@ -167,22 +182,20 @@ class Outbox:
         self.sender: object = None
         self.topics: set[str] = set()
 
-    def open(self, loop: asyncio.AbstractEventLoop, settled: Settled) -> DeliveryScope:
-        """Open a scope for a slice that begins; see `DeliveryScope.open`."""
-        scope = self._settled.pop() if self._settled else DeliveryScope(loop)
-
-        def again(failures: list[Failure]) -> None:
-            settled(failures)
-            if len(self._settled) < MOST_SETTLED:
-                self._settled.append(scope)
-
-        self.scope = scope.open(again)
+    def open(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Open a scope for a slice that begins."""
+        spare = self._spare
+        self.scope = spare.pop() if spare else DeliveryScope(loop, spare)
         self.index, self.cut, self.failed = 0, False, {}
-        return scope
 
-
-MOST_SETTLED = 256
-"""Scopes that a lane keeps to be opened again."""
+    def close(self) -> DeliveryScope | None:
+        """A slice has ended; return its scope if anything was sent in it."""
+        scope, self.scope = self.scope, None
+        assert scope is not None
+        if scope.sent:
+            return scope
+        self._spare.append(scope)
+        return None
 
 
 current_outbox: ContextVar[Outbox | None] = ContextVar("current_outbox", default=None)

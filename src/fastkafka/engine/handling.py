@@ -1,7 +1,8 @@
 """The ways to call a handler with the messages of a slice.
 
-Each advances `outbox.index` after a record, so that what is produced, and what is
-raised, is known to belong to that record. Which way it is, is settled once.
+Each keeps `outbox.index` at the record that is handled, so that what is produced, and
+what is raised, is known to belong to it; behind the last one it is how many were. Which
+way it is, is settled once.
 """
 
 from __future__ import annotations
@@ -81,11 +82,12 @@ class Handling:
 
     async def _alone(self, messages: list[Any], records: Sequence[Record]) -> None:
         handler, outbox = self._function, self._outbox
-        for message in messages:
+        for outbox.index, message in enumerate(messages):
             await handler(message)
-            outbox.index += 1
             if outbox.cut:
+                outbox.index += 1
                 return
+        outbox.index = len(messages)
 
     async def _filled(self, messages: list[Any], records: Sequence[Record]) -> None:
         handler, outbox, fill = self._function, self._outbox, self._caller.fill

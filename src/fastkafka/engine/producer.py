@@ -32,7 +32,9 @@ _Sent = tuple[bytes | None, bytes | None, Headers | None, int, int]
 """Value, key, headers, partition (-1 is open) and timestamp (0 is now) of a record."""
 
 _SEVERAL_MESSAGES = (list, GeneratorType)
-_NOT_ONE_MESSAGE = (list, GeneratorType, KafkaEvent, NoneType)
+_NOT_ONE_MESSAGE: frozenset[Any] = frozenset(
+    (list, GeneratorType, KafkaEvent, NoneType)
+)
 
 
 class Sender:
@@ -60,6 +62,8 @@ class Sender:
         self._tracer = tracer
         self._topic = route.topic
         self._producer = producer
+        self._hand_over = producer.send
+        self._encode_message = route.encode
 
     def send(self, value: Any) -> None:
         """Send without waiting for the acknowledgement.
@@ -70,37 +74,42 @@ class Sender:
         Raises:
             ProduceError: A message cannot be encoded, or is too large.
         """
-        producer = self._producer
         outbox = current_outbox.get()
         scope = None if outbox is None else outbox.scope
-        if outbox is not None and scope is not None and not scope.closed:
-            if outbox.sender is not self:
-                outbox.sender = self
-                outbox.topics.add(self._topic)
-            if value.__class__ in _NOT_ONE_MESSAGE or self._tracer is not None:
-                full = self._send_counted(value, scope, outbox.index)
-            else:  # the same, in fewer steps: almost every call ends here
-                encoded = self._encode(value)
-                delivered = scope.expect(outbox.index, producer)
-                try:
-                    full = producer.send(
-                        self._topic, encoded, None, None, -1, 0, delivered
-                    )
-                except BaseException:
-                    scope.withdraw()
-                    raise
-                self.sent += 1
-            if full:
-                outbox.congested, outbox.cut = producer, True
-                self._wait_in_thread()
-        else:
-            unawaited = partial(self._log_refused, producer)
-            full = False
-            for record in self._records(value):
-                full = producer.send(self._topic, *record, self._timed(unawaited))
-                self.sent += 1
-            if full:
-                self._wait_in_thread()
+        if outbox is None or scope is None:
+            self._send_unawaited(value)
+            return
+        if outbox.sender is not self:
+            outbox.sender = self
+            outbox.topics.add(self._topic)
+        if value.__class__ in _NOT_ONE_MESSAGE or self._tracer is not None:
+            full = self._send_counted(value, scope, outbox.index)
+        else:  # the same, in fewer steps: almost every call ends here
+            try:
+                encoded = self._encode_message(value)
+            except Exception as error:  # noqa: BLE001 - whatever an encoder raises
+                raise self._unfit(value, error) from _cause(error)
+            delivered = scope.expect(outbox.index, self._producer)
+            try:
+                full = self._hand_over(
+                    self._topic, encoded, None, None, -1, 0, delivered
+                )
+            except BaseException:
+                scope.withdraw()
+                raise
+            self.sent += 1
+        if full:
+            outbox.congested, outbox.cut = self._producer, True
+            self._wait_in_thread()
+
+    def _send_unawaited(self, value: Any) -> None:
+        """Send what nobody waits for: a refusal is logged."""
+        unawaited, full = partial(self._log_refused, self._producer), False
+        for record in self._records(value):
+            full = self._hand_over(self._topic, *record, self._timed(unawaited))
+            self.sent += 1
+        if full:
+            self._wait_in_thread()
 
     async def send_and_wait(self, value: Any) -> None:
         """Send, and wait for the acknowledgement where nobody else would.
@@ -115,8 +124,7 @@ class Sender:
         confirm = self.route.confirm
         outbox = current_outbox.get()
         scope = None if outbox is None else outbox.scope
-        counted = outbox is not None and scope is not None and not scope.closed
-        if confirm is False or (counted and not confirm):
+        if confirm is False or (scope is not None and not confirm):
             self.send(value)
             return
         loop = asyncio.get_running_loop()
@@ -126,11 +134,11 @@ class Sender:
             if not done.done():
                 done.set_result(failures)
 
-        own = DeliveryScope(loop).open(settled)
+        own = DeliveryScope(loop)
         try:
             self._send_counted(value, own, 0)
         finally:
-            own.close()
+            own.close(settled)
         for _, error, record, refusing in await done:
             raise refusing.explain(error, record)
 
@@ -140,7 +148,7 @@ class Sender:
         for record in self._records(value):
             delivered = scope.expect(index, producer)
             try:
-                full = producer.send(topic, *record, self._timed(delivered))
+                full = self._hand_over(topic, *record, self._timed(delivered))
             except BaseException:
                 scope.withdraw()
                 raise
@@ -218,16 +226,18 @@ class Sender:
 
     def _encode(self, message: Any) -> bytes | None:
         try:
-            return self.route.encode(message)
+            return self._encode_message(message)
         except Exception as error:  # noqa: BLE001 - whatever an encoder raises
-            declared = self.route.message
-            raise ProduceError(
-                f"`{self.route.name}` returned a `{type(message).__name__}` that "
-                f"{_does_not_fit(declared)} of '{self.route.topic}': "
-                f"{codecs.describe(error)}.",
-                code="_VALUE_SERIALIZATION",
-                topic=self.route.topic,
-            ) from (None if isinstance(error, ValidationError) else error)
+            raise self._unfit(message, error) from _cause(error)
+
+    def _unfit(self, message: Any, error: Exception) -> ProduceError:
+        return ProduceError(
+            f"`{self.route.name}` returned a `{type(message).__name__}` that "
+            f"{_does_not_fit(self.route.message)} of '{self.route.topic}': "
+            f"{codecs.describe(error)}.",
+            code="_VALUE_SERIALIZATION",
+            topic=self.route.topic,
+        )
 
     def _wait_in_thread(self) -> None:
         """Wait for room, unless this is the event loop's thread."""
@@ -239,6 +249,11 @@ class Sender:
     def _log_refused(self, producer: Producer, error: Any, record: Any) -> None:
         if error is not None:
             logger.error("%s", producer.explain(error, record))
+
+
+def _cause(error: Exception) -> Exception | None:
+    """Return an encoder's error, unless the sentence about it has all that it says."""
+    return None if isinstance(error, ValidationError) else error
 
 
 def _does_not_fit(declared: Any) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from fastkafka.engine.chunks import Chunk, Outcome, start_of
 from fastkafka.engine.deadletters import DeadLetters, paused
 from fastkafka.engine.failure import Action, Decision, FailurePolicy, handler_error
+from fastkafka.engine.limits import Limits
 from fastkafka.errors import DecodingError, RecordError, Verdict
 from fastkafka.messages import Record
 from fastkafka.observe.counters import FunctionCounters, error_name
@@ -48,6 +49,7 @@ class Recovery:
         counters: Count what failed, and what became of it.
         tell: Told of each failure.
         function: Whose records they are.
+        limits: While they pause a partition, nothing of it is tried again.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Recovery:
         counters: FunctionCounters,
         tell: Tell,
         function: str,
+        limits: Limits,
     ) -> None:
         self._counters = counters
         self._tell = tell
@@ -68,6 +71,7 @@ class Recovery:
         self._policy = policy
         self._dead_letters = dead_letters
         self._work = work
+        self._limits = limits
 
     async def recover(
         self,
@@ -96,7 +100,8 @@ class Recovery:
                 break
             self._log(error, records[over], attempt, decision)
             attempt += decision.counts
-            if not await paused(decision.delay, owner.stopped):
+            await paused(decision.delay, owner.stopped)
+            if not await self._limits.over(owner):
                 return 0
             again = records[over:]
             outcome = await self._work(chunk, again, (start,), attempt)
@@ -125,7 +130,7 @@ class Recovery:
     ) -> int:
         """Find out which records of a batch make it fail, and give up on those."""
         for record in records[over:]:
-            if chunk.owner.stopped.is_set():
+            if not await self._limits.over(chunk.owner):
                 return 0
             outcome = await self._work(chunk, (record,), (start,), attempt)
             error = outcome.error

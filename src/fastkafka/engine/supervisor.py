@@ -73,6 +73,7 @@ class Supervisor:
         transport: Makes the clients.
         revoke_timeout: Seconds that a revoke waits for what is in flight.
         given_up: Told of each record that failed for good and was passed over.
+        prepare: Told of each member before it joins its group.
         listeners: Hear of events; one that is a `Tracer` too stands around each call.
     """
 
@@ -86,6 +87,7 @@ class Supervisor:
         transport: Transport,
         revoke_timeout: float,
         given_up: Callable[[RecordError], None],
+        prepare: Callable[[GroupMember], None] = lambda member: None,
         listeners: Sequence[Listener] = (),
     ) -> None:
         self.loop = asyncio.get_running_loop()
@@ -95,7 +97,8 @@ class Supervisor:
         self._producer_groups = producers
         self._task_functions = tasks
         self._transport = transport
-        self._revoke_timeout = revoke_timeout
+        self.revoke_timeout = revoke_timeout
+        self._prepare = prepare
         self._given_up = given_up
         self._listeners = listeners
         self.tracer = next((one for one in listeners if is_tracer(one)), None)
@@ -238,7 +241,7 @@ class Supervisor:
         self._failed.set()
         # A failed app takes in nothing more, whenever its owner gets to stop it.
         self._draining = [
-            asyncio.ensure_future(m.drain(self._revoke_timeout)) for m in self.members
+            asyncio.ensure_future(m.drain(self.revoke_timeout)) for m in self.members
         ]
 
     async def _start_producer(self, group: ProducerGroup) -> None:
@@ -275,13 +278,14 @@ class Supervisor:
             tell=self.tell,
             tracer=self.tracer,
         )
+        self._prepare(member)
         consumer = self._transport.consumer(
             group.config,
             member.topics,
             member,
             start_at={t: h.start_at for h in group.handlers for t in h.route.topics},
             on_gap={t: h.on_gap for h in group.handlers for t in h.route.topics},
-            revoke_timeout=self._revoke_timeout,
+            revoke_timeout=self.revoke_timeout,
         )
         self.members.append(member)
         missing = await member.start(consumer)

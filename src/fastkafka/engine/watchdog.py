@@ -41,7 +41,9 @@ UNPOLLED_SECONDS = 30.0
 FAILING_SECONDS = 10.0
 """Commits have failed for so long; a moment is part of life."""
 
-_SAID_ALREADY = ("no_broker", "commits_fail", "dead_letters_fail", "missing_topic")
+_SAID_ALREADY = (
+    *("no_broker", "commits_fail", "dead_letters_fail", "missing_topic", "paused"),
+)
 """What has a line in the log where it happens."""
 
 
@@ -159,6 +161,7 @@ def _of_functions(
     functions: Sequence[Function], timeouts: Mapping[str, float], now: float
 ) -> Iterator[Problem]:
     for function in functions:
+        yield from _pauses(function, now)
         timeout = timeouts.get(function.name)
         if timeout is not None and function.oldest > timeout + OVERDUE_SECONDS:
             yield Problem(
@@ -170,6 +173,17 @@ def _of_functions(
                 now,
                 ready=False,
             )
+
+
+def _pauses(function: Function, now: float) -> Iterator[Problem]:
+    """What was paused on purpose is said, and makes nobody unready."""
+    name = function.name
+    if function.paused:
+        yield Problem("paused", name, f"`{name}` is paused.", now)
+    for topic, partition in function.paused_partitions:
+        what = f"{name} at {topic}[{partition}]"
+        text = f"`{name}` is paused at {topic}[{partition}]."
+        yield Problem("paused", what, text, now)
 
 
 def _of_partition(

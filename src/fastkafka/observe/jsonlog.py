@@ -9,13 +9,15 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from fastkafka.tracebacks import ErrorFormatter
+
 _OF_EVERY_RECORD = frozenset(
     {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 )
 """Attributes that say nothing beyond the fields below; others are from `extra=`."""
 
 
-class JsonFormatter(logging.Formatter):
+class JsonFormatter(ErrorFormatter):
     """Writes time, level, logger, message and pid, what `extra` has, and an error.
 
     The engine's records have topic, partition, offset, key and attempt where there are

@@ -75,7 +75,15 @@ def counts(snapshot: Snapshot) -> Snapshot:
         pid=0,
         worker=0,
         functions=[
-            replace(f, concurrency=0, busy=0, waiting=0, oldest=0.0)
+            replace(
+                f,
+                concurrency=0,
+                busy=0,
+                waiting=0,
+                oldest=0.0,
+                paused=False,
+                paused_partitions=(),
+            )
             for f in snapshot.functions
         ],
         partitions=(),
@@ -112,6 +120,8 @@ def _functions(a: Function, b: Function) -> Function:
         decode_seconds=a.decode_seconds + b.decode_seconds,
         deliver_seconds=a.deliver_seconds + b.deliver_seconds,
         oldest=max(a.oldest, b.oldest),
+        paused=a.paused or b.paused,
+        paused_partitions=tuple(sorted({*a.paused_partitions, *b.paused_partitions})),
     )
 
 

@@ -47,6 +47,8 @@ class Function:
         deliver_seconds: For which records whose handlers had returned waited until what
             they had produced was acknowledged; those of one slice wait together.
         oldest: For how many seconds the call has been running that began first.
+        paused: It was paused, everywhere.
+        paused_partitions: Where it was paused alone: topics and partitions.
     """
 
     name: str
@@ -66,6 +68,8 @@ class Function:
     decode_seconds: float = 0.0
     deliver_seconds: float = 0.0
     oldest: float = 0.0
+    paused: bool = False
+    paused_partitions: tuple[tuple[str, int], ...] = ()
 
     @property
     def retried(self) -> int:
@@ -89,7 +93,8 @@ class Partition:
             is lag; 0 without.
         in_flight: Records that are read and not done.
         unfinished_seconds: For how long the lowest unfinished record has been in work.
-        paused: Its intake is full, or it was paused on purpose.
+        paused: Its intake is full.
+        paused_for: The functions that were paused at it.
     """
 
     topic: str
@@ -103,6 +108,7 @@ class Partition:
     in_flight: int = 0
     unfinished_seconds: float = 0.0
     paused: bool = False
+    paused_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +169,8 @@ class Problem:
     Attributes:
         kind: "no_broker", "no_assignment", "missing_topic", "stalled_partition",
             "overdue_handler", "blocked_loop", "commits_fail", "dead_letters_fail",
-            "poll_thread" or "starting"; and what others say of a worker that cannot
-            speak for itself: "ended", "silent" or "stopping".
+            "poll_thread", "paused" or "starting"; and what others say of a worker that
+            cannot speak for itself: "ended", "silent" or "stopping".
         what: Which one: a partition, a function, a topic, a cluster, a worker.
         text: A sentence for people.
         since: Epoch seconds.

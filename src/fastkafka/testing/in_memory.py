@@ -240,6 +240,9 @@ class _ListenerElsewhere:
     def on_lost(self, partitions: Collection[TopicPartition]) -> None:
         call_soon(self._loop, partial(self._listener.on_lost, partitions))
 
+    def on_sought(self, partition: TopicPartition, offset: int) -> None:
+        call_soon(self._loop, partial(self._listener.on_sought, partition, offset))
+
     def on_error(self, error: ClientError) -> None:
         call_soon(self._loop, partial(self._listener.on_error, error))
 
@@ -253,6 +256,10 @@ class _SharedConsumer:
     def __init__(self, thread: LoopThread, consumer: Consumer) -> None:
         self._thread = thread
         self._consumer = consumer
+
+    @property
+    def settles(self) -> float:
+        return self._consumer.settles
 
     async def start(self) -> Collection[str]:
         return await self._thread.await_(self._consumer.start())
@@ -273,6 +280,9 @@ class _SharedConsumer:
     def taken(self, partition: TopicPartition, records: int, size: int) -> None:
         taken = partial(self._consumer.taken, partition, records, size)
         call_soon(self._thread.loop, taken)
+
+    async def seek(self, partition: TopicPartition, offset: int) -> bool:
+        return await self._thread.await_(self._consumer.seek(partition, offset))
 
     def pause(self) -> None:
         call_soon(self._thread.loop, self._consumer.pause)

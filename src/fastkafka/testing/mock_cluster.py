@@ -25,7 +25,7 @@ from fastkafka.errors import ConfigError
 _HEARTBEAT_MS = 300
 """KIP-848 members learn of a new assignment with a heartbeat: 5 s apart in Kafka."""
 
-_SESSION_TIMEOUT_MS = 6000
+SESSION_TIMEOUT_MS = 6000
 """Kafka's smallest allowed: a killed worker's partitions move within seconds."""
 
 _LOG_ERRORS_ONLY = 3
@@ -208,7 +208,7 @@ def _new_cluster(library: ctypes.CDLL, brokers: int) -> tuple[int, int]:
         cluster, _HEARTBEAT_MS
     )
     library.rd_kafka_mock_set_group_consumer_session_timeout_ms(
-        cluster, _SESSION_TIMEOUT_MS
+        cluster, SESSION_TIMEOUT_MS
     )
     return client, cluster
 

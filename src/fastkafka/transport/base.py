@@ -69,6 +69,9 @@ class ConsumerListener(Protocol):
     def on_lost(self, partitions: Collection[TopicPartition]) -> None:
         """Forget *partitions*, which belong to another member by now."""
 
+    def on_sought(self, partition: TopicPartition, offset: int) -> None:
+        """Take *partition* up anew: its records from *offset* on follow, no others."""
+
     def on_error(self, error: ClientError) -> None:
         """Hear of an error of the client: fatal, or lasting until it is retried."""
 
@@ -105,6 +108,10 @@ class ConsumerState(NamedTuple):
 class Consumer(Protocol):
     """A member of one group, subscribed to some topics."""
 
+    @property
+    def settles(self) -> float:
+        """Seconds after which a member that was assigned nothing is a standby."""
+
     async def start(self) -> Collection[str]:
         """Connect and subscribe; return before the first assignment.
 
@@ -136,6 +143,21 @@ class Consumer(Protocol):
 
     def taken(self, partition: TopicPartition, records: int, size: int) -> None:
         """*records* of *size* bytes left the engine: there is room for others."""
+
+    async def seek(self, partition: TopicPartition, offset: int) -> bool:
+        """Read an assigned partition from *offset* on, and commit that at once.
+
+        The listener hears of it in `on_sought`. What was `finished` before and is not
+        committed yet never will be. An offset that the log does not have is a gap; see
+        `Transport.consumer`.
+
+        Returns:
+            Whether the coordinator has acknowledged the commit within a few seconds.
+
+        Raises:
+            ClientError: The partition is not assigned, or not any more when its turn
+                comes; one that came back since is another assignment.
+        """
 
     def pause(self) -> None:
         """Stop intake of every partition, but stay in the group."""

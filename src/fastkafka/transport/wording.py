@@ -65,3 +65,9 @@ def rewound(partition: TopicPartition, before: int, now: int) -> Event:
         *partition,
         offset=now,
     )
+
+
+def not_assigned(partition: TopicPartition) -> ClientError:
+    """Say that a partition cannot be sought, for it is not this consumer's."""
+    text = f"{partition} is not assigned to this consumer, which cannot move it."
+    return ClientError(text, code="_STATE")

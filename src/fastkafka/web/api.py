@@ -15,7 +15,6 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -25,7 +24,6 @@ from fastkafka.errors import (
     BrokerUnavailableError,
     ClientError,
     ConfigError,
-    FastKafkaError,
 )
 from fastkafka.tools import jsontext
 from fastkafka.tools.find import Find
@@ -35,10 +33,12 @@ from fastkafka.tools.sending import Checker, MessageError, TopicSender
 from fastkafka.tools.topics import Clusters
 from fastkafka.transport.librdkafka.inspection import Position
 from fastkafka.web.console import Console
+from fastkafka.web.control import command, control
 from fastkafka.web.guard import RIGHT
 from fastkafka.web.health import health
 from fastkafka.web.lag import lag_rows
 from fastkafka.web.reader import LONGEST_VALUE, shown
+from fastkafka.web.requests import RequestError, read_wish
 from fastkafka.web.stream import stream
 from fastkafka.web.wishes import ReplayWish, SendWish, TokenWish
 
@@ -47,22 +47,6 @@ logger = logging.getLogger(__name__)
 MOST_RECORDS = 200
 
 Endpoint = Callable[[Console, Request], Awaitable[Response]]
-
-
-class RequestError(FastKafkaError):
-    """A request that cannot be answered.
-
-    Attributes:
-        status: HTTP's.
-        fields: What is wrong where.
-    """
-
-    def __init__(
-        self, message: str, status: int = 400, fields: Sequence[Mapping[str, Any]] = ()
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.fields = fields
 
 
 def routes(console: Console) -> list[Route]:
@@ -90,6 +74,8 @@ def routes(console: Console) -> list[Route]:
         route("/replays", replay, "POST"),
         route("/replays/{replay}", replaying),
         route("/replays/{replay}", stop_replay, "DELETE"),
+        route("/control", control),
+        route("/control", command, "POST"),
         route("/login", login, "POST"),
     ]
 
@@ -139,7 +125,12 @@ async def app(console: Console, request: Request) -> Response:
         "cluster": console.cluster,
         "mode": console.mode,
         "fastkafka": __version__,
-        "can": {"read": True, "send": may_write, "replay": may_write},
+        "can": {
+            "read": True,
+            "send": may_write,
+            "replay": may_write,
+            "control": may_write,
+        },
         "broken": asdict(console.broken) if console.broken else None,
     }
     return JSONResponse(made)
@@ -253,7 +244,7 @@ async def record(console: Console, request: Request) -> Response:
 async def send(console: Console, request: Request) -> Response:
     """Check a message with the app's model, and send it if that is wanted, too."""
     topic = await console.topic(request.path_params["topic"])
-    wish = await _read(SendWish, request)
+    wish = await read_wish(SendWish, request)
     checker = Checker(topic)
     if wish.value is None:
         checker.tombstone()
@@ -304,7 +295,7 @@ async def replays(console: Console, _: Request) -> Response:
 
 async def replay(console: Console, request: Request) -> Response:
     """Start to replay or to dismiss some records, or only say what would be sent."""
-    wish = await _read(ReplayWish, request)
+    wish = await read_wish(ReplayWish, request)
     if wish.check_only:
         return JSONResponse(await console.replays.preview(wish))
     return JSONResponse(await console.replays.start(wish), 201)
@@ -328,7 +319,7 @@ async def login(console: Console, request: Request) -> Response:
     rules = console.rules
     if rules.token is None:
         raise RequestError("There is no token here, and none is needed.", 404)
-    wish = await _read(TokenWish, request)
+    wish = await read_wish(TokenWish, request)
     if not rules.knows(wish.token):
         raise RequestError("This is not the token.", 401)
     response = Response(status_code=204)
@@ -344,17 +335,6 @@ async def login(console: Console, request: Request) -> Response:
 
 
 # What requests say.
-
-
-async def _read(kind: Any, request: Request) -> Any:
-    try:
-        return TypeAdapter(kind).validate_json(await request.body())
-    except ValidationError as error:
-        fields = [
-            {"loc": list(item["loc"]), "msg": item["msg"]}
-            for item in error.errors(include_url=False, include_context=False)
-        ]
-        raise RequestError("The request does not fit.", 422, fields) from None
 
 
 def _found(job: Mapping[str, Any] | None) -> Mapping[str, Any]:

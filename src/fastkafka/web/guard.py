@@ -308,7 +308,9 @@ class Guard:
                 {"www-authenticate": "Bearer"},
             )
         if writes and right != "write":
-            return refuse(404, "Sending and replaying are switched off here.")
+            return refuse(
+                404, "Sending, replaying and controlling are switched off here."
+            )
         if right == "none":
             return refuse(403, NO_TOKEN)
         return None

@@ -36,8 +36,17 @@ def _probe(
             for problem in snapshot.problems
             if not is_well(problem)
         ]
+        said: dict[str, Any] = {name: not reasons, "reasons": reasons}
+        paused = [
+            _said(snapshot, problem)
+            for snapshot in source.snapshots()
+            for problem in snapshot.problems
+            if problem.kind == "paused"
+        ]
+        if paused and name == "ready":
+            said["paused"] = paused
         return JSONResponse(
-            {name: not reasons, "reasons": reasons},
+            said,
             status_code=503 if reasons else 200,
             headers={"cache-control": "no-store"},
         )

@@ -1,16 +1,22 @@
-"""The one seam between what is served and what runs: where snapshots come from."""
+"""The one seam between what is served and what runs: snapshots come from it, and
+commands go to it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+import asyncio
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
+from fastkafka.engine.commands import Answer, Command, obey
+from fastkafka.engine.control import Control
 from fastkafka.observe.snapshot import Snapshot
 from fastkafka.observe.workers import from_line
 
 
 class Source(Protocol):
-    """Where snapshots come from: this process, or all workers of a run."""
+    """What runs: this process, or all workers of a run."""
 
     def snapshots(self) -> Sequence[Snapshot]:
         """Return what each worker last said of itself.
@@ -26,39 +32,68 @@ class Source(Protocol):
             falls; `merged` makes that sum.
         """
 
+    async def command(self, command: Command) -> Sequence[Answer]:
+        """Ask for something; return what each worker answers, in time or not."""
+
 
 class AppSource:
     """An app in this process.
 
     Args:
-        app: It, or what else makes snapshots.
+        app: It.
     """
 
-    def __init__(self, app: HasSnapshot) -> None:
+    def __init__(self, app: Running) -> None:
         self._app = app
 
     def snapshots(self) -> Sequence[Snapshot]:
         """Return one, made now."""
         return (self._app.snapshot(),)
 
+    async def command(self, command: Command) -> Sequence[Answer]:
+        """Do it."""
+        return (await obey(self._app.control, command),)
+
 
 class RunSource:
-    """The workers of a run, as their parent tells of them, a line a second."""
+    """The workers of a run, as their parent tells of them, a line a second.
 
-    def __init__(self) -> None:
+    Args:
+        say: Tells the parent something, in a line.
+    """
+
+    def __init__(self, say: Callable[[bytes], None] = lambda line: None) -> None:
+        self.say = say
         self._snapshots: Sequence[Snapshot] = ()
+        self._numbers = itertools.count(1)
+        self._asked: dict[int, asyncio.Future[Sequence[Any]]] = {}
 
     def hear(self, line: bytes) -> None:
-        """Take in what the parent tells; see `workers.to_line`."""
-        self._snapshots = from_line(line)
+        """Take in what the parent tells: see `workers.to_line`; or what it answers."""
+        if not line.startswith(b"{"):
+            self._snapshots = from_line(line)
+            return
+        said = json.loads(line)
+        asked = self._asked.pop(said["id"], None)
+        if asked is not None and not asked.done():
+            asked.set_result(said["answers"])
+
+    async def command(self, command: Command) -> Sequence[Answer]:
+        """Let the parent ask the workers; it knows how long to wait for them."""
+        number = next(self._numbers)
+        asked = self._asked[number] = asyncio.get_running_loop().create_future()
+        self.say(b'control {"id":%d,"command":%b}\n' % (number, command.to_json()))
+        return [Answer(**answer) for answer in await asked]
 
     def snapshots(self) -> Sequence[Snapshot]:
         """Return what was told last."""
         return self._snapshots
 
 
-class HasSnapshot(Protocol):
-    """Makes snapshots: an app is one."""
+class Running(Protocol):
+    """An app."""
+
+    control: Control
 
     def snapshot(self) -> Snapshot:
         """Return what it looks like now."""

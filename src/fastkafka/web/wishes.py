@@ -57,6 +57,30 @@ class ReplayWish(_Wish):
     check_only: bool = False
 
 
+class ControlWish(_Wish):
+    """What the app that runs is to do.
+
+    Attributes:
+        action: What.
+        function: Whose name, but for a seek.
+        topic: Where: with *partition*, only there; without, everywhere.
+        partition: Its number.
+        concurrency: How much at once, in each worker.
+        group: For a seek: which one, if several read the topic.
+        to: For a seek: "earliest", "latest", an offset, or ``t`` and epoch seconds.
+        check_only: For a seek: only say what it would skip or repeat.
+    """
+
+    action: Literal["pause", "resume", "concurrency", "seek"]
+    function: str = ""
+    topic: str | None = None
+    partition: Annotated[int, Field(ge=0)] | None = None
+    concurrency: Annotated[int, Field(ge=1)] | None = None
+    group: str | None = None
+    to: str | None = None
+    check_only: bool = False
+
+
 class TokenWish(_Wish):
     """The token, to be traded for a cookie."""
 

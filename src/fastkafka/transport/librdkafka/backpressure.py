@@ -53,6 +53,13 @@ class BackPressure:
         self.intake.pop(partition, None)
         self.paused.discard(partition)
 
+    def begin_again(self, client: Any, partition: TopicPartition) -> None:
+        """Nothing of a partition is in the engine any more: it was sought."""
+        self.intake[partition] = Intake()
+        if partition in self.paused and not self._stopped:
+            client.resume(_plain([partition]))
+            self.paused.discard(partition)
+
     def let_in(self, partition: TopicPartition, records: int, size: int) -> bool:
         """Records came; return whether their partition is assigned."""
         intake = self.intake.get(partition)

@@ -59,7 +59,7 @@ class Commits:
         self._metadata: dict[TopicPartition, str] = {}
         self._changed: set[TopicPartition] = set()
         self._acknowledged: dict[tuple[Any, Any], int] = {}
-        self._awaited: dict[tuple[Any, Any], _Awaited] = {}
+        self._awaited: dict[tuple[Any, Any], list[_Awaited]] = {}
 
     # On the event loop.
 
@@ -80,10 +80,20 @@ class Commits:
             ClientError: The coordinator refused.
         """
         acknowledged = self._loop.create_future()
+        self.want(partition, offset, metadata, acknowledged)
+        await acknowledged
+
+    def want(
+        self,
+        partition: TopicPartition,
+        offset: int,
+        metadata: str,
+        acknowledged: asyncio.Future[None],
+    ) -> None:
+        """From any thread: commit in the poll thread's next turn, and tell a future."""
         now = time.monotonic()
         self._wanted.append(_Awaited(partition, offset, metadata, acknowledged, now))
         self.hurry = now + _HURRY_SECONDS
-        await acknowledged
 
     # In the poll thread.
 
@@ -128,7 +138,7 @@ class Commits:
             if partition not in owned:
                 self._loop.call_soon_threadsafe(awaited.acknowledged.cancel)
                 continue
-            self._awaited[partition] = awaited
+            self._awaited.setdefault(partition, []).append(awaited)
             self._metadata[partition] = awaited.metadata
             offsets.append(_with_offset(partition, awaited.offset, awaited.metadata))
         self._commit_soon(client, offsets)
@@ -166,8 +176,7 @@ class Commits:
         self._stored.pop(partition, None)
         self._metadata.pop(partition, None)
         self._changed.discard(partition)
-        awaited = self._awaited.pop(partition, None)
-        if awaited is not None:
+        for awaited in self._awaited.pop(partition, ()):
             self._loop.call_soon_threadsafe(awaited.acknowledged.cancel)
 
     def rewind(self, partition: TopicPartition) -> None:
@@ -186,18 +195,11 @@ class Commits:
             elif problem is None and committed.offset >= 0:
                 self._acknowledged[where] = committed.offset
             failed = failed or problem
-            awaited = self._awaited.get(where)
-            if awaited and (problem or awaited.offset == committed.offset):
-                del self._awaited[where]
-                if problem is None:
-                    self._took(awaited.since)
-                    self._stored.setdefault(TopicPartition(*where), awaited.offset)
-                self._loop.call_soon_threadsafe(_settle, awaited, problem)
+            self._settle_awaited(where, committed.offset, problem)
         if error is not None and not offsets:
             failed = error
-            for awaited in self._awaited.values():
-                self._loop.call_soon_threadsafe(_settle, awaited, error)
-            self._awaited.clear()
+            for where in list(self._awaited):
+                self._settle_awaited(where, None, error)
         if failed is not None and failed.code() != KafkaError._NO_OFFSET:
             self.on_failure(failed)
             return
@@ -209,6 +211,19 @@ class Commits:
     def _took(self, since: float) -> None:
         self.awaited += 1
         self.seconds += time.monotonic() - since
+
+    def _settle_awaited(
+        self, where: tuple[Any, Any], offset: int | None, problem: KafkaError | None
+    ) -> None:
+        """Tell those who wait for a commit of a partition."""
+        for awaited in self._awaited.pop(where, ()):
+            if problem is None and awaited.offset != offset:
+                self._awaited.setdefault(where, []).append(awaited)
+                continue
+            if problem is None:
+                self._took(awaited.since)
+                self._stored.setdefault(TopicPartition(*where), awaited.offset)
+            self._loop.call_soon_threadsafe(_settle, awaited, problem)
 
     def on_failure(self, error: KafkaError) -> None:
         """Say that commits fail, if that is new; what they had goes with the next."""

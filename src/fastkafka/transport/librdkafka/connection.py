@@ -19,7 +19,8 @@ CONNECT_SECONDS = 10.0
 """How long a start waits for a broker to answer."""
 
 REQUEST_SECONDS = 5.0
-_PROBE_SECONDS = 1.0
+PROBE_SECONDS = 1.0
+"""How often a client that has lost its brokers looks for one."""
 
 _REFUSED = {
     KafkaError._AUTHENTICATION: "Check the user, the password and `sasl_mechanism`.",
@@ -192,7 +193,7 @@ class Connection:
         deadline = time.monotonic() + CONNECT_SECONDS
         while True:
             try:
-                return _ask(client, topics, timeout=_PROBE_SECONDS)
+                return _ask(client, topics, timeout=PROBE_SECONDS)
             except KafkaException as away:
                 error: KafkaError = away.args[0]
                 client.poll(0)
@@ -220,7 +221,7 @@ class Connection:
         if self.up:
             self.up = False
             self._down_since = time.monotonic()
-            self._next_probe = self._down_since + _PROBE_SECONDS
+            self._next_probe = self._down_since + PROBE_SECONDS
             logger.warning(
                 "No broker answers at %s; waiting for one.", self.bootstrap_servers
             )
@@ -241,9 +242,9 @@ class Connection:
         if self.up or now < self._next_probe:
             return
         try:
-            _ask(client, topics, timeout=_PROBE_SECONDS / 2)
+            _ask(client, topics, timeout=PROBE_SECONDS / 2)
         except KafkaException:
-            self._next_probe = now + _PROBE_SECONDS
+            self._next_probe = now + PROBE_SECONDS
         else:
             self.found()
 

@@ -45,8 +45,9 @@ from fastkafka.transport.librdkafka.connection import (
     make_client,
     missing_topics,
 )
+from fastkafka.transport.librdkafka.seeks import Seek, Seeks
 from fastkafka.transport.librdkafka.starts import Starts
-from fastkafka.transport.wording import rewound
+from fastkafka.transport.wording import not_assigned, rewound
 
 POLL_SECONDS = 0.1
 _HURRIED_POLL_SECONDS = 0.002
@@ -68,6 +69,8 @@ _NOT_WITH_KIP_848 = (
 
 class LibrdkafkaConsumer:
     """See `Consumer` and `Transport.consumer`."""
+
+    settles = 3.0
 
     def __init__(
         self,
@@ -93,6 +96,7 @@ class LibrdkafkaConsumer:
         self._ended: asyncio.Future[None]
         self._partitions: dict[tuple[str, int], TopicPartition] = {}
         self._pressure = BackPressure()
+        self._seeks = Seeks()
         self._commits: Commits
         self._ends: dict[TopicPartition, int] = {}
         self._looked_at = 0.0
@@ -137,6 +141,11 @@ class LibrdkafkaConsumer:
     def taken(self, partition: TopicPartition, records: int, size: int) -> None:
         """See `Consumer`."""
         self._pressure.taken(partition, records, size)
+
+    async def seek(self, partition: TopicPartition, offset: int) -> bool:
+        """See `Consumer`."""
+        intake = self._pressure.intake.get(partition)
+        return await self._seeks.ask(partition, offset, intake)
 
     def intake(self) -> Collection[Intake]:
         """What each assigned partition has in the engine, for those who watch."""
@@ -259,6 +268,8 @@ class LibrdkafkaConsumer:
         self._poll_seconds += time.monotonic() - began
         if first is not None:
             self._take_in([first, *rest])
+        while self._seeks.waiting:
+            self._seek(self._seeks.waiting.popleft())
         if self._commits.waiting:
             self._store(client)
         self._pressure.apply(client)
@@ -461,6 +472,26 @@ class LibrdkafkaConsumer:
         ):  # it may stay so when it is assigned anew
             client.resume([there])
             self._pressure.paused.discard(partition)
+
+    def _seek(self, seek: Seek) -> None:
+        """Do what was asked for by `seek`; its commit follows in the same turn."""
+        partition, offset = seek.partition, seek.offset
+        intake = self._pressure.intake.get(partition)
+        if intake is None or intake is not seek.intake:
+            self._tell(_set_exception, seek.moved, not_assigned(partition))
+            return
+        self._commits.rewind(partition)
+        try:
+            self._client.seek(_with_offset(partition, offset))
+        except KafkaException:  # it has not begun to fetch
+            self._go_on_at(partition, offset)
+        self._pressure.begin_again(self._client, partition)
+        self._tell(self._listener.on_sought, partition, offset)
+        self._tell(_set_result, seek.moved, None)
+        if self._in_group:
+            self._commits.want(partition, offset, "", seek.committed)
+        else:
+            self._tell(_set_result, seek.committed, None)
 
     def _look_for_rewinds(self, committed: Mapping[TopicPartition, Committed]) -> None:
         for partition, (offset, _) in committed.items():

@@ -28,7 +28,12 @@ from fastkafka.transport.memory.commits import Commits
 from fastkafka.transport.memory.faults import Refusal
 from fastkafka.transport.memory.groups import Group, Member
 from fastkafka.transport.memory.log import PartitionLog
-from fastkafka.transport.wording import gap_error, gap_passed, rewound
+from fastkafka.transport.wording import (
+    gap_error,
+    gap_passed,
+    not_assigned,
+    rewound,
+)
 
 logger = logging.getLogger("fastkafka.transport")
 
@@ -38,6 +43,8 @@ RETRY_SECONDS = 0.1
 
 class MemoryConsumer:
     """See `Consumer` and `Transport.consumer`."""
+
+    settles = 0.05  # the others give partitions up as soon as their handlers end
 
     def __init__(
         self,
@@ -133,6 +140,28 @@ class MemoryConsumer:
             if partition in self._full and intake.low:
                 self._full.remove(partition)
                 self.wake()
+
+    async def seek(self, partition: TopicPartition, offset: int) -> bool:
+        """See `Consumer`."""
+        intake = self._intake.get(partition)
+        await self._resumed.wait()
+        await self._cluster.up.wait()
+        while self._revoking is not None:
+            await asyncio.wait([self._revoking])
+        # One that went away and came back is another assignment.
+        same = intake is not None and self._intake.get(partition) is intake
+        if not self._running or not same:
+            raise not_assigned(partition)
+        return self._move(partition, offset)
+
+    def _move(self, partition: TopicPartition, offset: int) -> bool:
+        self._commits.rewind(partition)
+        self._positions[partition] = self._done[partition] = offset
+        self._intake[partition] = Intake()
+        self._full.discard(partition)
+        self._tell(self._listener.on_sought, partition, offset)
+        self.wake()
+        return self._group is None or self._commits.now({partition: offset})
 
     def pause(self) -> None:
         """See `Consumer`."""

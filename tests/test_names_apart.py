@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fastkafka import FastKafka, Router
+from fastkafka.errors import ConfigError
 from fastkafka.observe.prometheus import exposition
 from fastkafka.testing import Tester
+from fastkafka.transport.memory import MemoryBroker
 from fastkafka.web.describe import describe
 
 
@@ -100,3 +103,21 @@ def producer() -> Callable[..., Any]:
         return event
 
     return to_out
+
+
+async def test_each_is_controlled_by_its_own_name() -> None:
+    app = FastKafka(
+        group_id="shop", transport=MemoryBroker({"orders": 1, "returns": 1})
+    )
+    for topic in ("orders", "returns"):
+        app.consumes(topic=topic)(handler("shop"))
+    with pytest.raises(ConfigError) as caught:
+        app.control.pause("on_event")
+    assert str(caught.value).startswith("No function 'on_event' consumes here.")
+    async with app:
+        said = app.control.pause("on_event(returns)")
+        assert said == "`on_event(returns)` is paused."
+        paused = {f.name: f.paused for f in app.snapshot().functions}
+        assert paused == {"on_event(orders)": False, "on_event(returns)": True}
+        app.control.resume("on_event(returns)")
+        assert not any(f.paused for f in app.snapshot().functions)

@@ -180,7 +180,7 @@ class FastKafka(Router):
         self._supervisor: Supervisor | None = None
         self._running: Supervisor | None = None
         self.control = Control(
-            lambda: self.consumers,
+            lambda: self._defaults().named(self.consumers),
             lambda route: route.order or self._order,
             lambda: self._running,
         )

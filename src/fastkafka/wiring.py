@@ -68,14 +68,8 @@ class Defaults:
             ConfigError: Two functions that would share one contradict each other.
         """
         sharing: dict[Any, list[Handler]] = {}
-        groups_of = [self._group(route) for route in routes]
-        names = _told_apart(
-            [
-                _spellings(route.function, ", ".join(route.topics), group or "no group")
-                for route, group in zip(routes, groups_of, strict=True)
-            ]
-        )
-        for route, group, name in zip(routes, groups_of, names, strict=True):
+        for name, route in self.named(routes):
+            group = self._group(route)
             config = client_settings.consumer_config(self.settings, route.settings)
             config["bootstrap.servers"] = servers_of(route)
             if group is not None:
@@ -100,6 +94,22 @@ class Defaults:
         ]
         self._tell_members_apart(groups)
         return groups
+
+    def named(
+        self, routes: Sequence[ConsumerRoute]
+    ) -> Sequence[tuple[str, ConsumerRoute]]:
+        """Return each function with a name that tells it apart from the others."""
+        names = _told_apart(
+            [
+                _spellings(
+                    route.function,
+                    ", ".join(route.topics),
+                    self._group(route) or "no group",
+                )
+                for route in routes
+            ]
+        )
+        return list(zip(names, routes, strict=True))
 
     def _tell_members_apart(self, groups: Sequence[ConsumerGroup]) -> None:
         """Give each static member an id of its own: each worker, and each client.

@@ -20,10 +20,10 @@ RATE = 1000
 LONGEST = 100
 """Milliseconds that the page may be busy without a pause."""
 
-SECONDS = 10
+SECONDS = 3
 """In each of which the page changes."""
 
-TRIES = 5
+TRIES = 15
 """A machine that is busy with something else makes the page slower, never quicker."""
 
 OBSERVE = """
@@ -82,7 +82,7 @@ async def test_a_thousand_messages_a_second_leave_it_quick(
                     break
             handled = app.snapshot().functions[0].handled
         trouble.check()
-    assert handled > RATE * SECONDS / 2
+    assert handled > RATE
     assert max(found[-1], default=0) < LONGEST, found
 
 

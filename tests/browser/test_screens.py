@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -115,6 +116,30 @@ async def test_every_screen_is_for_everybody(
     await check_screens(browser, full, theme)
 
 
+@pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 360)])
+async def test_the_dialogs_are_for_everybody(
+    browser: Any, full: Served, theme: str, width: int
+) -> None:
+    async with looking(browser, full.address, width=width, color_scheme=theme) as (
+        page,
+        trouble,
+    ):
+        await page.goto(f"{full.address}/#/failures")
+        await page.get_by_role("button", name="Replay all").click()
+        await page.get_by_label("What is sent").wait_for()
+        assert await violations(page) == []
+        wide = "() => document.documentElement.scrollWidth"
+        assert await page.evaluate(wide) <= width
+        await page.keyboard.press("Escape")
+        await page.get_by_role("button", name="Dismiss").click()
+        assert await violations(page) == []
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("?")
+        await page.get_by_role("dialog", name="Keys").wait_for()
+        assert await violations(page) == []
+        trouble.check()
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_every_empty_screen_is_for_everybody(
     browser: Any, empty: Served, theme: str
@@ -222,4 +247,24 @@ async def test_the_page_can_be_paused_and_goes_on(browser: Any, full: Served) ->
         assert await rows.count() == len(HOSTILE) + 1
         await page.keyboard.press("p")
         await rows.nth(len(HOSTILE) + 1).wait_for()
+        trouble.check()
+
+
+async def test_a_chart_says_what_was_when_under_the_pointer(
+    browser: Any, full: Served
+) -> None:
+    async with looking(browser, full.address) as (page, trouble):
+        await page.goto(f"{full.address}/#/")
+        chart = page.locator("figure", has_text="Throughput")
+        # Two ticks make a line.
+        await page.wait_for_function(
+            "() => /L/.test(document.querySelector('.plot path[stroke]')"
+            "?.getAttribute('d') ?? '')"
+        )
+        said = chart.locator("figcaption")
+        assert " at " not in await said.inner_text()
+        await chart.get_by_role("img").hover()
+        await said.get_by_text(re.compile(r"records/s at \d\d:\d\d:\d\d")).wait_for()
+        await page.mouse.move(0, 0)
+        await said.get_by_text("records/s", exact=True).wait_for()
         trouble.check()

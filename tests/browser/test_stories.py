@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import re
+import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +21,9 @@ from fastkafka.web.guard import rules
 from fastkafka.web.page import Broken
 from tests.browser.pages import looking, serving
 from tests.cli.test_dev import APP, Developing
+
+READY = re.compile(r"^\s*Ready\b")
+"""A text of Playwright's would match "Not ready", too."""
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -206,11 +212,58 @@ async def test_the_page_outlives_what_is_broken_while_one_develops(
             assert "No module named 'nothing_like_that'" in await trace.inner_text()
             developing.edit(APP.replace('"orders"', '"parcels"'))
             await page.locator(".flow").get_by_text("parcels").wait_for()
-            await page.locator(".badge", has_text="Ready").wait_for()
+            await page.locator(".badge", has_text=READY).wait_for()
             trouble.check()
     finally:
         developing.command.press_ctrl_c()
         await asyncio.to_thread(developing.command.end)
+
+
+async def test_a_worker_that_is_killed_is_said_and_its_successor_is_ready(
+    browser: Any, tmp_path: Path
+) -> None:
+    developing = await asyncio.to_thread(Developing, tmp_path)
+    try:
+        async with looking(browser, developing.address) as (page, trouble):
+            await page.goto(f"{developing.address}/#/health")
+            await page.locator(".badge", has_text=READY).wait_for()
+            health = await asyncio.to_thread(developing.ask, "health")
+            (worker,) = health["workers"]
+            os.kill(worker["pid"], signal.SIGKILL)
+            await page.get_by_text(
+                f"Worker {worker['pid']} was killed by SIGKILL."
+            ).first.wait_for()
+            await page.locator(".badge", has_text=READY).wait_for()
+            health = await asyncio.to_thread(developing.ask, "health")
+            assert health["workers"][0]["pid"] != worker["pid"]
+            trouble.check()
+    finally:
+        developing.command.press_ctrl_c()
+        await asyncio.to_thread(developing.command.end)
+
+
+async def test_a_broker_that_is_away_is_said_until_it_is_back(
+    browser: Any, embedded: EmbeddedBroker
+) -> None:
+    embedded.create_topic("orders", 1)
+    shop = Shop(embedded.bootstrap_servers)
+    async with (
+        shop.app,
+        serving(shop.app) as address,
+        looking(browser, address) as (page, trouble),
+    ):
+        await page.goto(address)
+        await page.locator(".badge", has_text=READY).wait_for()
+        embedded.broker_down(1)
+        attention = page.get_by_label("Needs attention")
+        await attention.get_by_text("No broker answers at").wait_for()
+        await attention.get_by_text("Is Kafka running?").wait_for()
+        await tab_to(page, "Not ready")
+        await page.keyboard.press("Enter")
+        await page.get_by_role("heading", name="Health").wait_for()
+        embedded.broker_up(1)
+        await page.locator(".badge", has_text=READY).wait_for()
+        trouble.check()
 
 
 async def test_a_server_that_is_gone_is_said_and_found_again(
@@ -222,12 +275,12 @@ async def test_a_server_that_is_gone_is_said_and_found_again(
         address = await stack.enter_async_context(serving(shop.app))
         async with looking(browser, address) as (page, _):
             await page.goto(address)
-            await page.locator(".badge", has_text="Ready").wait_for()
+            await page.locator(".badge", has_text=READY).wait_for()
             await stack.aclose()
             await page.locator(".badge", has_text="No connection").wait_for()
             port = int(address.rpartition(":")[2])
             async with serving(shop.app, port=port):
-                await page.locator(".badge", has_text="Ready").wait_for()
+                await page.locator(".badge", has_text=READY).wait_for()
 
 
 async def test_a_token_in_the_link_opens_the_page(browser: Any) -> None:

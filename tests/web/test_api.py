@@ -469,6 +469,22 @@ def test_lag_is_the_whole_groups(cluster: Cluster) -> None:
     assert (second["lag"], second["state"]) == (0, "elsewhere")
 
 
+def test_a_lag_that_is_what_is_on_its_way_drains_at_once(cluster: Cluster) -> None:
+    cluster.write("orders", *(order(id=n) for n in range(9)))
+    began = time.time() - 10
+    made = console(app=shop(cluster.servers))
+    for second in range(9):
+        done = 100 * second
+        busy = Partition("orders", 0, "shop", committed=done, end=done + 9, lag=9)
+        said = replace(snapshot(began + second), partitions=[busy])
+        made.source = Said(said)
+        made.board.tick(made.shape, [said], began + second)
+    with client(made) as page:
+        row = page.get("/api/lag").json()["rows"][0]
+    assert (row["lag"], row["growth"], row["rate"]) == (9, 0, 100)
+    assert (row["drains"], row["grows"]) == (0.1, False)
+
+
 def test_health_says_what_is_wrong() -> None:
     problem = Problem("no_broker", "a", "No broker answers.", 1.0, ready=False)
     said = Said(replace(snapshot(time.time()), problems=[problem]))

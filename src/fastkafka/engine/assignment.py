@@ -196,7 +196,7 @@ class Assignment:
     def paused_for(self) -> tuple[str, ...]:
         """The functions that are paused at it."""
         return tuple(
-            pool.route.name
+            pool.handler.name
             for pool in self._pools
             if pool.limits.pauses(self.partition)
         )

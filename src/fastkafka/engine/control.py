@@ -30,18 +30,19 @@ MOST_CONCURRENCY = 100_000
 class Control:
     """Pauses and resumes functions, changes their concurrency, seeks partitions.
 
-    Functions are called by their names, `on_orders`. All methods may be called from any
-    thread; what they want is done on the app's event loop.
+    Functions are called by their names, as snapshots have them: `on_orders`. All
+    methods may be called from any thread; what they want is done on the app's event
+    loop.
 
     Args:
-        routes: Returns the consuming functions.
+        routes: Returns the consuming functions with their names, which tell them apart.
         order_of: Returns a function's order.
         running: Returns what runs; None before the start and after the stop.
     """
 
     def __init__(
         self,
-        routes: Callable[[], Sequence[ConsumerRoute]],
+        routes: Callable[[], Sequence[tuple[str, ConsumerRoute]]],
         order_of: Callable[[ConsumerRoute], Order],
         running: Callable[[], Supervisor | None],
     ) -> None:
@@ -119,7 +120,7 @@ class Control:
             ConfigError: There is no such function, or its order is "partition".
         """
         name, _ = self._named(function, None, None)
-        (route, *_) = [r for r in self._routes() if r.name == name]
+        (route, *_) = [r for own, r in self._routes() if own == name]
         if self._order_of(route) == "partition":
             raise ConfigError(
                 f'`{name}` has `order="partition"`: it handles as many records at '
@@ -174,7 +175,7 @@ class Control:
     def prepare(self, member: GroupMember) -> None:
         """Give a new member the limits that are wanted already."""
         for pool in member.pools:
-            name = pool.route.name
+            name = pool.handler.name
             for where in self._paused.get(name, ()):
                 pool.limits.pause(where)
             pool.limit()
@@ -191,7 +192,7 @@ class Control:
     def _named(
         self, function: str, topic: str | None, partition: int | None
     ) -> tuple[str, TopicPartition | None]:
-        names = [route.name for route in self._routes()]
+        names = [name for name, _ in self._routes()]
         found = [n for n in names if n in (function, function.rpartition(".")[2])]
         if not found:
             raise ConfigError(
@@ -200,7 +201,7 @@ class Control:
             )
         if topic is None:
             return found[0], None
-        if not any(r.name == found[0] and r.reads(topic) for r in self._routes()):
+        if not any(n == found[0] and r.reads(topic) for n, r in self._routes()):
             raise ConfigError(f"`{found[0]}` does not read '{topic}'.")
         if partition is None or partition < 0:
             raise ConfigError(f"`partition` is {partition}. Use a number from 0.")
@@ -209,7 +210,7 @@ class Control:
     def _pools(self, name: str) -> Sequence[tuple[GroupMember, Pool]]:
         supervisor = self._running()
         members = () if supervisor is None else supervisor.members
-        return [(m, p) for m in members for p in m.pools if p.route.name == name]
+        return [(m, p) for m in members for p in m.pools if p.handler.name == name]
 
     def _limit(self, name: str, where: TopicPartition | None, *, pause: bool) -> None:
         for member, pool in self._pools(name):

@@ -63,6 +63,8 @@ class Sender:
         self._topic = route.topic
         self._producer = producer
         self._hand_over = producer.send
+        if tracer is not None:
+            self._hand_over = partial(_measured, tracer, producer)
         self._encode_message = route.encode
 
     def send(self, value: Any) -> None:
@@ -106,7 +108,7 @@ class Sender:
         """Send what nobody waits for: a refusal is logged."""
         unawaited, full = partial(self._log_refused, self._producer), False
         for record in self._records(value):
-            full = self._hand_over(self._topic, *record, self._timed(unawaited))
+            full = self._hand_over(self._topic, *record, unawaited)
             self.sent += 1
         if full:
             self._wait_in_thread()
@@ -148,7 +150,7 @@ class Sender:
         for record in self._records(value):
             delivered = scope.expect(index, producer)
             try:
-                full = self._hand_over(topic, *record, self._timed(delivered))
+                full = self._hand_over(topic, *record, delivered)
             except BaseException:
                 scope.withdraw()
                 raise
@@ -174,12 +176,6 @@ class Sender:
         """
         records = self._untraced(value)
         return records if self._tracer is None else self._traced(self._tracer, records)
-
-    def _timed(self, delivered: Delivered) -> Delivered:
-        tracer = self._tracer
-        return (
-            delivered if tracer is None else tracer.delivering(self._topic, delivered)
-        )
 
     def _traced(self, tracer: Tracer, records: Iterable[_Sent]) -> Iterator[_Sent]:
         for value, key, headers, partition, timestamp in records:
@@ -260,3 +256,20 @@ def _does_not_fit(declared: Any) -> str:
     if declared is Any:
         return "cannot be encoded as a message"
     return f"is not the message {codecs.json.type_name(declared)}"
+
+
+def _measured(
+    tracer: Tracer,
+    producer: Producer,
+    topic: str,
+    value: bytes | None,
+    key: bytes | None,
+    headers: Headers | None,
+    partition: int,
+    timestamp: int,
+    delivered: Delivered,
+    /,
+) -> bool:
+    """Hand a record over whose acknowledgement a tracer waits for, too."""
+    delivered = tracer.delivering(topic, delivered)
+    return producer.send(topic, value, key, headers, partition, timestamp, delivered)

@@ -46,15 +46,19 @@ def _row(
     worker, partition = owned.get(place, (None, None))
     growth = console.board.growth(place)
     drains = None
-    if lag.records and growth is not None and growth < -STEADY:
-        drains = round(lag.records / -growth, 1)
+    rate = console.board.rate(place)
+    if lag.records and growth is not None:
+        if growth < -STEADY:
+            drains = round(lag.records / -growth, 1)
+        elif growth <= STEADY and rate and lag.records <= rate:
+            drains = round(lag.records / rate, 1)  # what waits is what is on its way
     return {
         "topic": lag.topic,
         "group": lag.group,
         "partition": lag.partition,
         "lag": lag.records,
         "age": None if lag.seconds is None else round(lag.seconds, 1),
-        "rate": console.board.rate(place),
+        "rate": rate,
         "growth": None if growth is None else round(growth, 1),
         "drains": drains,
         "grows": growth is not None and growth > STEADY and lag.records > 0,

@@ -105,7 +105,9 @@ export function filled(fields, text) {
 
 function shown(field, raw) {
   if (raw === "null" && field.nullable) return "";
-  return field.kind === "choice" || field.kind === "json" ? raw : unquoted(raw);
+  // Its lines stand as deep as they did in the whole message.
+  if (field.kind === "json") return raw.replaceAll(`\n${"  ".repeat(field.path.length)}`, "\n");
+  return field.kind === "choice" ? raw : unquoted(raw);
 }
 
 /**

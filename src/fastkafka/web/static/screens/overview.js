@@ -50,7 +50,7 @@ function Stats({ totals }) {
   return html`<dl class="stats">
     ${stat("Handled", perSecond(totals.handled), "all functions", recent("handled"))}
     ${stat("Produced", perSecond(totals.produced), "records", recent("produced"))}
-    ${stat("Lag", number(totals.lag), totals.lag ? `oldest waits ${duration(totals.lag_age)}` : "nothing waits", recent("lag"), late ? "warn" : "")}
+    ${stat("Lag", number(totals.lag), totals.lag ? `oldest ${duration(totals.lag_age)}` : "nothing waits", recent("lag"), late ? "warn" : "")}
     ${stat("Busy", `${totals.busy} of ${totals.capacity}`, "handlers running")}
     ${stat("Failed", number(totals.failed_15m), totals.parked ? `in 15 min, ${number(totals.parked)} parked` : "in 15 min", null, totals.failed_15m ? "bad" : "")}
   </dl>`;

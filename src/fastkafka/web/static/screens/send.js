@@ -140,7 +140,7 @@ function Field({ field, value, error, onChange }) {
     <label for=${id}><code>${field.name}</code>${field.required && html`<span class="required">required</span>`}<span class="type">${field.type}${field.nullable && " or null"}</span></label>
     ${input}
     ${error && html`<p class="bad" id=${`${id}-error`}>${error}</p>`}
-    ${field.help && html`<p class="help" id=${`${id}-help`}>${field.help}</p>`}
+    ${field.help && html`<p class="help" id=${`${id}-help`}><${Sentence} text=${field.help} /></p>`}
   </div>`;
 }
 

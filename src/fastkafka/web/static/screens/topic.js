@@ -10,7 +10,7 @@ import { Dot, Problem, Sentence, html, useServer } from "../ui.js";
 import { RecordDetail } from "./record.js";
 import { Send } from "./send.js";
 
-const MOST_ROWS = 200;
+const MOST_ROWS = 100;
 const MOST_COLUMNS = 4;
 
 /** Open a record beside the list. */

@@ -285,7 +285,7 @@ async def test_a_paused_partition_is_no_stalled_one_and_the_app_stays_ready(
             (
                 "paused",
                 "on_orders at orders[0]",
-                "`on_orders` is paused at orders[0].",
+                "on_orders at orders[0] is paused.",
             )
         ]
         assert found.ready

@@ -163,19 +163,15 @@ class Pool:
             return
         self._waiting[chunk.key] = deque((chunk,))
         self._ready.append(chunk.key)
-        self._call_lane()
-
-    def _call_lane(self) -> bool:
-        """Let one more lane look for work; return whether there was one."""
         if self._idle:
             self._idle.pop().wake()
         elif self._most is None or len(self._lanes) < self._most:
-            lane = Lane(self)
-            lane.task.add_done_callback(self._lane_ended)
-            self._lanes.append(lane)
-        else:
-            return False
-        return True
+            self._add_lane()
+
+    def _add_lane(self) -> None:
+        lane = Lane(self)
+        lane.task.add_done_callback(self._lane_ended)
+        self._lanes.append(lane)
 
     def take(self) -> Chunk | None:
         """Return the next chunk whose key is free; it is busy until `release`."""
@@ -201,7 +197,7 @@ class Pool:
 
     def must_leave(self, owner: LaneOwner) -> bool:
         """Whether a lane is to put back what it has not begun."""
-        return self.limits.any and (self.limits.holds(owner) or self._is_crowded)
+        return self.limits.holds(owner) or self._is_crowded
 
     def put_back(self, chunk: Chunk, at: int, start: int) -> None:
         """Queue what is left of a chunk from a record on, whose stretch begins there.
@@ -228,7 +224,11 @@ class Pool:
         self._ready.extendleft(reversed(list(limits.changed())))
         self.cut()
         for _ in range(len(self._ready)):
-            if not self._call_lane():
+            if self._idle:
+                self._idle.pop().wake()
+            elif self._most is None or len(self._lanes) < self._most:
+                self._add_lane()
+            else:
                 break
 
     def release(self, chunk: Chunk) -> None:
@@ -403,11 +403,11 @@ class Lane:
     async def _work_off(self, chunk: Chunk) -> None:
         """Handle a chunk, slice by slice."""
         records, starts, owner = chunk.records, chunk.starts, chunk.owner
-        start, at = starts[0], 0
+        start, at, limits = starts[0], 0, self._pool.limits
         while at < len(records) and not owner.stopped.is_set():
             if self._recovery.parking and not await self._recovery.may_go_on(chunk):
                 return
-            if self._pool.must_leave(owner):
+            if limits.any and self._pool.must_leave(owner):
                 self._pool.put_back(chunk, at, start)
                 return
             size = self._pool.slice

@@ -20,6 +20,7 @@ from fastkafka.testing import EmbeddedBroker
 from fastkafka.web.guard import rules
 from fastkafka.web.page import Broken
 from tests.browser.pages import looking, serving
+from tests.browser.test_screens import violations
 from tests.cli.test_dev import APP, Developing
 
 READY = re.compile(r"^\s*Ready\b")
@@ -82,6 +83,13 @@ async def until(met: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(15):
         while not await met():  # noqa: ASYNC110 - the browser has no event of ours
             await asyncio.sleep(0.05)
+
+
+def _is(met: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
+    async def asked() -> bool:
+        return met()
+
+    return asked
 
 
 async def test_a_message_is_refused_corrected_sent_and_seen_handled(
@@ -302,4 +310,88 @@ async def test_a_token_in_the_link_opens_the_page(browser: Any) -> None:
         await page.get_by_text("This app has no functions yet.").wait_for()
         assert token not in page.url
         assert token not in await page.evaluate("() => document.cookie")
+        trouble.check()
+
+
+async def test_a_function_is_paused_resumed_and_its_partition_sought_by_keyboard(
+    browser: Any, embedded: EmbeddedBroker
+) -> None:
+    embedded.create_topic("orders", 1)
+    shop = Shop(embedded.bootstrap_servers)
+    handled: list[int] = []
+
+    @shop.app.consumes(topic="orders", order="key", concurrency=2)
+    async def audit(order: Order) -> None:
+        handled.append(order.id)
+
+    order = Order(id=1, customer="c-1", total=1, address=Address(city="Split"))
+
+    async def press(name: str) -> None:
+        await tab_to(page, name)
+        await page.keyboard.press("Enter")
+
+    async with (
+        shop.app,
+        serving(shop.app) as address,
+        looking(browser, address) as (page, trouble),
+    ):
+        trouble.expected = ["422"]  # what the browser itself logs of the refusal
+        await page.goto(f"{address}/#/functions/audit")
+        await page.get_by_label("Concurrency of each worker").fill("7")
+        await page.keyboard.press("Enter")
+        await page.get_by_text("audit handles up to 7 at once.").wait_for()
+        await until(_is(lambda: shop.app.snapshot().functions[1].concurrency == 7))
+        await press("Pause function")
+        await page.get_by_text("audit is paused.").wait_for()
+        assert shop.app.snapshot().functions[1].paused
+        assert await violations(page) == []
+        for _ in range(3):
+            await shop.app.produce(order, topic="orders", key=b"c-1")
+        await until(_is(lambda: len(shop.handled) == 3))
+        assert handled == []
+        await press("Resume function")
+        await page.get_by_text("audit goes on.").wait_for()
+        await until(_is(lambda: len(handled) == 3))
+
+        await page.goto(f"{address}/#/lag")
+        await press("Control orders[0] of shop")
+        dialog = page.get_by_role("dialog", name="Control orders[0]")
+        await dialog.wait_for()
+        await press("Pause on_orders here")
+        await dialog.get_by_text("on_orders is paused at orders[0].").wait_for()
+        await dialog.get_by_label("Seek to").fill("9")
+        await page.keyboard.press("Enter")
+        await dialog.get_by_text("orders[0] has no offset 9").wait_for()
+        await dialog.get_by_label("Seek to").fill("1")
+        await page.keyboard.press("Enter")
+        await dialog.get_by_text("2 offsets read again").wait_for()
+        assert await violations(page) == []
+        await page.set_viewport_size({"width": 360, "height": 740})
+        wide = "() => document.documentElement.scrollWidth"
+        assert await page.evaluate(wide) <= 360
+        await press("Seek to 1")
+        await dialog.get_by_text("was sought from 3 to 1").wait_for()
+        await until(_is(lambda: len(handled) == 5))
+        assert len(shop.handled) == 3, "it is paused there"
+        await press("Resume on_orders here")
+        await until(_is(lambda: len(shop.handled) == 5))
+        await page.keyboard.press("Escape")
+        await dialog.wait_for(state="detached")
+        focused = "() => document.activeElement.getAttribute('aria-label')"
+        assert await page.evaluate(focused) == "Control orders[0] of shop"
+        trouble.check()
+
+
+async def test_who_may_only_read_sees_no_control(browser: Any) -> None:
+    shop = Shop("127.0.0.1:1")
+    async with (
+        serving(shop.app, allowed=rules("127.0.0.1")) as address,
+        looking(browser, address) as (page, trouble),
+    ):
+        await page.goto(f"{address}/#/functions/on_orders")
+        await page.get_by_role("heading", name="on_orders").wait_for()
+        assert await page.get_by_role("button", name="Pause function").count() == 0
+        await page.get_by_role("link", name="Lag").click()
+        await page.get_by_role("heading", name="Lag").wait_for()
+        assert await page.get_by_role("button", name="Control").count() == 0
         trouble.check()

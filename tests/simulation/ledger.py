@@ -243,6 +243,7 @@ class Ledger:
         holding = self._holdings.get((worker, partition))
         if holding is not None:
             holding.stopped = False
+            holding.came.clear()
 
     def hears(self, worker: str, event: Event) -> None:
         """A worker hears of something that only a seek may have caused."""

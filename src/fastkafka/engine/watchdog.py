@@ -182,8 +182,7 @@ def _pauses(function: Function, now: float) -> Iterator[Problem]:
         yield Problem("paused", name, f"`{name}` is paused.", now)
     for topic, partition in function.paused_partitions:
         what = f"{name} at {topic}[{partition}]"
-        text = f"`{name}` is paused at {topic}[{partition}]."
-        yield Problem("paused", what, text, now)
+        yield Problem("paused", what, f"{what} is paused.", now)
 
 
 def _of_partition(

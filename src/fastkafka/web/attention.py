@@ -50,6 +50,7 @@ _LINKS = {
         "health",
         "Something computes or waits in an `async def`. Make the handler a `def`.",
     ),
+    "paused": ("functions", "Resume it when it may go on."),
     "no_broker": ("health", "Is Kafka running?"),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from fastkafka.observe.snapshot import Partition
@@ -30,7 +30,13 @@ async def lag_rows(console: Console) -> dict[str, Any]:
         for snapshot in console.snapshots
         for p in snapshot.partitions
     }
-    rows = [_row(console, lag, owned) for lag in found]
+    paused = {
+        function.name
+        for snapshot in console.snapshots
+        for function in snapshot.functions
+        if function.paused
+    }
+    rows = [_row(console, lag, owned, paused) for lag in found]
     rows.sort(key=lambda row: (-row["lag"], row["topic"], row["partition"]))
     return {
         "groups": sorted({row["group"] for row in rows}),
@@ -40,7 +46,10 @@ async def lag_rows(console: Console) -> dict[str, Any]:
 
 
 def _row(
-    console: Console, lag: Lag, owned: Mapping[Place, tuple[int, Partition]]
+    console: Console,
+    lag: Lag,
+    owned: Mapping[Place, tuple[int, Partition]],
+    paused: Collection[str],
 ) -> dict[str, Any]:
     place = (lag.group, lag.topic, lag.partition)
     worker, partition = owned.get(place, (None, None))
@@ -69,4 +78,8 @@ def _row(
         if partition is None
         else ("paused" if partition.paused else "running"),
         "in_flight": 0 if partition is None else partition.in_flight,
+        "paused_for": [] if partition is None else list(partition.paused_for),
+        "functions": [
+            {"name": name, "paused": name in paused} for name in lag.functions
+        ],
     }

@@ -3,10 +3,13 @@
 import { Chart, Spark } from "../charts.js";
 import { duration, number, percentile } from "../format.js";
 import { app, link, numbers, series } from "../store.js";
-import { Empty, html } from "../ui.js";
+import { Empty, html, useServer } from "../ui.js";
+import { FunctionControl, Paused, mayControl } from "./control.js";
 
 export function Functions({ name }) {
   const shape = app.value;
+  const { data, reload } = useServer("control", 5);
+  const now = (fn) => data?.functions.find((f) => f.name === fn.full && f.group === fn.group);
   const chosen = shape.functions.find((f) => f.name === name) || shape.functions[0];
   if (!chosen) return html`<h1>Functions</h1><${Empty}>No function of this app consumes anything. <code>@app.consumes</code> makes one.<//>`;
   return html`
@@ -25,20 +28,20 @@ export function Functions({ name }) {
           </tr>
         </thead>
         <tbody>
-          ${shape.functions.map((fn) => html`<${Row} key=${fn.name} fn=${fn} chosen=${fn === chosen} />`)}
+          ${shape.functions.map((fn) => html`<${Row} key=${fn.name} fn=${fn} now=${now(fn)} chosen=${fn === chosen} />`)}
         </tbody>
       </table>
     </div>
-    <${Detail} key=${chosen.name} fn=${chosen} />
+    <${Detail} key=${chosen.name} fn=${chosen} now=${now(chosen)} reload=${reload} />
   `;
 }
 
-function Row({ fn, chosen }) {
+function Row({ fn, now, chosen }) {
   const v = numbers.value.functions.get(fn.name) || {};
   const full = v.capacity > 1 && v.busy >= v.capacity;
   const share = v.capacity ? Math.min(100, (v.busy / v.capacity) * 100) : 0;
   return html`<tr aria-selected=${chosen ? "true" : null}>
-    <td><a href=${link("functions", fn.name)} aria-current=${chosen ? "true" : null}><code>${fn.name}</code></a></td>
+    <td><a href=${link("functions", fn.name)} aria-current=${chosen ? "true" : null}><code>${fn.name}</code></a><${Paused} now=${now} /></td>
     <td>${fn.topic}</td>
     <td>${fn.order}</td>
     <td class="r">${number(v.rate)}</td>
@@ -57,7 +60,7 @@ function Row({ fn, chosen }) {
   </tr>`;
 }
 
-function Detail({ fn }) {
+function Detail({ fn, now, reload }) {
   const line = (label, rest) => ({ label, name: `f:${fn.name}:${label}`, ...rest });
   return html`<section aria-label=${fn.name}>
     <div class="heading">
@@ -66,6 +69,7 @@ function Detail({ fn }) {
         ${fn.source && html`${fn.source} · `}<code>retry=${fn.retry}</code> · <code>on_failure=${fn.on_failure}</code>${fn.group && html` · group <code>${fn.group}</code>`}
       </span>
     </div>
+    ${now && mayControl() && html`<${FunctionControl} now=${now} reload=${reload} />`}
     ${fn.description && html`<p class="prose small">${fn.description}</p>`}
     <div class="two">
       <div class="panel">

@@ -1,12 +1,16 @@
 // How far each partition is behind, the worst first, and when it will have caught up.
 
+import { useState } from "preact/hooks";
 import { Chart } from "../charts.js";
 import { duration, number, plural } from "../format.js";
 import { MUCH_LAG } from "../flow.js";
 import { Empty, Loading, Problem, html, useServer } from "../ui.js";
+import { PartitionControl, mayControl } from "./control.js";
 
 export function Lag() {
   const { data, error, reload } = useServer("lag", 5);
+  const [chosen, choose] = useState(null);
+  const row = data?.rows.find((r) => keyOf(r) === chosen);
   const title = html`<h1>Lag</h1>`;
   if (error && !data) return html`${title}<${Problem} error=${error} retry=${reload} />`;
   if (!data) return html`${title}<${Loading}>Asking the brokers…<//>`;
@@ -28,11 +32,14 @@ export function Lag() {
     <div class="panel">
       <${Chart} title="Lag" unit="records" height=${120} lines=${[{ label: "all partitions", name: "lag", color: "--cw", fill: "--cwf" }]} />
     </div>
-    ${topics.map((topic) => html`<${Table} key=${topic} topic=${topic} rows=${data.rows.filter((r) => r.topic === topic)} sum=${behind(topic)} most=${most} groups=${data.groups.length} />`)}
+    ${topics.map((topic) => html`<${Table} key=${topic} topic=${topic} rows=${data.rows.filter((r) => r.topic === topic)} sum=${behind(topic)} most=${most} groups=${data.groups.length} choose=${choose} />`)}
+    ${row && html`<${PartitionControl} row=${row} reload=${reload} close=${() => choose(null)} />`}
   `;
 }
 
-function Table({ topic, rows, sum, most, groups }) {
+const keyOf = (row) => `${row.group}/${row.topic}/${row.partition}`;
+
+function Table({ topic, rows, sum, most, groups, choose }) {
   return html`<section aria-label=${topic}>
     <div class="heading"><h2>${topic}</h2><span class="muted">${number(sum)} ${sum === 1 ? "record" : "records"} behind</span></div>
     <div class="panel scroll-x" tabindex="0" role="region" aria-label=${`Partitions of ${topic}`}>
@@ -43,15 +50,16 @@ function Table({ topic, rows, sum, most, groups }) {
             <th class="bar-column"><span class="vh">Share</span></th>
             <th class="r">Oldest waits</th><th class="r">Records/s</th><th class="r">Drains in</th>
             <th class="r">Committed</th><th class="r">End</th><th class="r">Worker</th><th>State</th>
+            ${mayControl() && html`<th><span class="vh">Control</span></th>`}
           </tr>
         </thead>
-        <tbody>${rows.map((row) => html`<${Row} key=${`${row.group}/${row.partition}`} row=${row} most=${most} groups=${groups} />`)}</tbody>
+        <tbody>${rows.map((row) => html`<${Row} key=${keyOf(row)} row=${row} most=${most} groups=${groups} choose=${choose} />`)}</tbody>
       </table>
     </div>
   </section>`;
 }
 
-function Row({ row, most, groups }) {
+function Row({ row, most, groups, choose }) {
   const late = row.grows && row.lag > MUCH_LAG;
   const width = `${Math.sqrt(row.lag / most) * 100}%`;
   return html`<tr>
@@ -66,6 +74,7 @@ function Row({ row, most, groups }) {
     <td class="r mono">${row.end}</td>
     <td class="r">${row.worker ?? "–"}</td>
     <td>${state(row)}</td>
+    ${mayControl() && html`<td><button type="button" class="quiet" aria-label=${`Control ${row.topic}[${row.partition}] of ${row.group}`} onClick=${() => choose(keyOf(row))}>Control…</button></td>`}
   </tr>`;
 }
 
@@ -78,6 +87,7 @@ function drains(row) {
 
 function state(row) {
   if (row.state === "elsewhere") return html`<span class="muted">not here</span>`;
+  if (row.paused_for.length) return html`<span class="warn">paused: ${row.paused_for.join(", ")}</span>`;
   if (row.state === "paused") return html`<span class="warn">paused, full</span>`;
   return "running";
 }

@@ -52,6 +52,8 @@ class Member:
         self.assignments = 0
         self.may_give_up = asyncio.Event()
         """Cleared, a revoke waits for it."""
+        self.may_lose = False
+        """Partitions may be lost: their topic is deleted."""
         self.may_give_up.set()
         self.on_revoke: Callable[[Collection[TopicPartition]], None] | None = None
         self._heard = asyncio.Event()
@@ -117,7 +119,9 @@ class Member:
         self._heard.set()
 
     def on_lost(self, partitions: Collection[TopicPartition]) -> None:
-        self.broken_rules.append(f"lost {partitions}")
+        if not self.may_lose:
+            self.broken_rules.append(f"lost {partitions}")
+        self.assigned.difference_update(partitions)
         self._heard.set()
 
     def on_error(self, error: ClientError) -> None:
@@ -184,10 +188,11 @@ class Members:
         start_at: str = "earliest",
         on_gap: str = "stop",
         revoke_timeout: float = 10.0,
+        **more: Any,
     ) -> Member:
-        """Make a consumer that has not started."""
+        """Make a consumer that has not started; *more* are settings."""
         member = Member()
-        config = settings.consumer_config(_QUICK)
+        config = settings.consumer_config(_QUICK | more)
         config["bootstrap.servers"] = self._broker.servers
         if group is not None:
             config["group.id"] = group
@@ -209,6 +214,7 @@ class Members:
         start_at: str = "earliest",
         on_gap: str = "stop",
         revoke_timeout: float = 10.0,
+        **more: Any,
     ) -> Member:
         """Start a consumer and wait for its first assignment."""
         member = self.consumer(
@@ -217,6 +223,7 @@ class Members:
             start_at=start_at,
             on_gap=on_gap,
             revoke_timeout=revoke_timeout,
+            **more,
         )
         assert list(await member.consumer.start()) == []
         await member.until(lambda: member.assignments > 0)

@@ -18,7 +18,8 @@ class Event:
     Attributes:
         kind: "started", "stopping", "assigned", "revoked", "lost", "failed" (a call
             raised), "parked", "skipped", "stopped_at" (on_failure="stop"),
-            "problem", "solved", "gap" or "rewound".
+            "problem", "solved", "gap" (a group goes on behind records that are gone),
+            "made_again" (in a topic that was made again) or "rewound".
         what: Which one: a function, a partition, a topic, a cluster.
         text: A sentence for people.
         topic, partition, offset, key: Of the record, if there is one.

@@ -200,6 +200,17 @@ MUTATIONS = [
         "tests/test_invariants.py -k i4",
     ),
     Mutation(
+        "I4: a member that drains polls no more",
+        CONSUMER,
+        "    def pause(self) -> None:\n"
+        '        """See `Consumer`."""\n'
+        "        self._pressure.stop()",
+        "    def pause(self) -> None:\n"
+        '        """See `Consumer`."""\n'
+        "        self._closing = True",
+        "tests/test_invariants.py -k drains",
+    ),
+    Mutation(
         "I5: intake has no bound",
         BACKPRESSURE,
         "if self.intake[run.partition].full]",

@@ -91,10 +91,17 @@ MUTATIONS = [
     Mutation(
         "I1: a refused output is taken for an acknowledged one",
         "engine/delivery.py",
+        "            if error is not None:\n                self._failures.append",
+        "            if error is None:\n                self._failures.append",
+        "tests/test_failures.py -k refused",
+        simulated=True,
+    ),
+    Mutation(
+        "I1: an output that is refused once more is taken for an acknowledged one",
+        "engine/delivery.py",
         "        if error is not None:\n            self._failures.append",
         "        if error is None:\n            self._failures.append",
-        "tests/test_engine.py",
-        simulated=True,
+        "tests/test_delivery.py",
     ),
     Mutation(
         "I1: a record that failed for good counts as done before the app stops",

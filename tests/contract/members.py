@@ -192,7 +192,10 @@ class Members:
     ) -> Member:
         """Make a consumer that has not started; *more* are settings."""
         member = Member()
-        config = settings.consumer_config(_QUICK | more)
+        chosen = _QUICK | more
+        if chosen.get("group_protocol") == "consumer":
+            del chosen["heartbeat_interval_ms"]  # the broker's to decide
+        config = settings.consumer_config(chosen)
         config["bootstrap.servers"] = self._broker.servers
         if group is not None:
             config["group.id"] = group

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fastkafka.transport.base import Committed, TopicPartition
@@ -10,8 +12,13 @@ from tests.contract.members import Member, Members, becomes_true
 
 on_each_that_deletes = on_each(embedded="it deletes no topics")
 
-SLOW, QUICK = 300_000, 300
-"""How long clients may go without new metadata, in milliseconds."""
+QUICK: dict[str, Any] = {"metadata_max_age_ms": 300}
+WAYS = [
+    pytest.param({"metadata_max_age_ms": 300_000}, id="client-learns-late"),
+    pytest.param(QUICK, id="client-learns-early"),
+    pytest.param({"group_protocol": "consumer"}, id="KIP-848"),
+]
+"""Who notices first that the topic is gone: nobody, the client, the coordinator."""
 
 
 NEW = [b"new-%d" % number for number in range(9)]
@@ -34,12 +41,12 @@ async def make_again(broker: Broker, topic: str) -> None:
 
 
 @on_each_that_deletes
-@pytest.mark.parametrize("metadata_age", [SLOW, QUICK])
+@pytest.mark.parametrize("way", WAYS)
 async def test_a_running_member_stops_and_the_next_one_reads_all_of_the_new_topic(
-    broker: Broker, members: Members, metadata_age: int
+    broker: Broker, members: Members, way: dict[str, Any]
 ) -> None:
     topic = await broker.topic()
-    first = await members.join(topic, group=topic, metadata_max_age_ms=metadata_age)
+    first = await members.join(topic, group=topic, **way)
     await reads(first, broker, topic, 5)
 
     await make_again(broker, topic)
@@ -61,15 +68,13 @@ async def test_a_running_member_stops_and_the_next_one_reads_all_of_the_new_topi
 
 
 @on_each_that_deletes
-@pytest.mark.parametrize("metadata_age", [SLOW, QUICK])
+@pytest.mark.parametrize("way", WAYS)
 async def test_a_running_member_goes_on_at_the_beginning_where_that_is_wanted(
-    broker: Broker, members: Members, metadata_age: int
+    broker: Broker, members: Members, way: dict[str, Any]
 ) -> None:
     topic = await broker.topic()
     where = TopicPartition(topic, 0)
-    member = await members.join(
-        topic, group=topic, on_gap="earliest", metadata_max_age_ms=metadata_age
-    )
+    member = await members.join(topic, group=topic, on_gap="earliest", **way)
     await reads(member, broker, topic, 5)
 
     await make_again(broker, topic)
@@ -111,7 +116,7 @@ async def test_a_group_that_has_read_nothing_goes_on_in_the_new_topic(
     broker: Broker, members: Members
 ) -> None:
     topic = await broker.topic()
-    member = await members.join(topic, group=topic, metadata_max_age_ms=QUICK)
+    member = await members.join(topic, group=topic, **QUICK)
     member.may_lose = True
 
     await make_again(broker, topic)

@@ -240,7 +240,8 @@ async def test_i4_the_poll_thread_polls_whatever_handlers_do(
 ) -> None:
     transport = WatchedTransport()
     app = shop(embedded, transport=transport)
-    opened, done = threading.Event(), threading.Event()
+    opened, busy, done = threading.Event(), threading.Event(), threading.Event()
+    servers = embedded.bootstrap_servers
 
     async def blocking(order: Order) -> None:
         slow(order)
@@ -248,17 +249,24 @@ async def test_i4_the_poll_thread_polls_whatever_handlers_do(
     def slow(order: Order) -> None:
         if order.id == 1:  # a partition's first record has to wait for its mark
             opened.set()
-            return
-        time.sleep(2.5)
-        done.set()
+        elif order.id == 2:
+            busy.set()
+            time.sleep(2.5)
+        else:
+            done.set()
+
+    def send_more() -> None:
+        busy.wait(WAIT_SECONDS)
+        produce(servers, "orders", orders(3), partition=0)
 
     app.consumes(topic="orders")(blocking if blocks_the_loop else slow)
-    servers = embedded.bootstrap_servers
     await in_thread(produce, servers, "orders", orders(1), partition=0)
     async with app:
         await until(opened.is_set)
+        more = asyncio.create_task(in_thread(send_more))
         await in_thread(produce, servers, "orders", orders(2), partition=0)
         await until(done.is_set)
+        await more
 
     polls = [at for name, _, at in transport.calls if name == "poll"]
     longest = max(b - a for a, b in itertools.pairwise(polls))

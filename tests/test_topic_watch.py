@@ -40,6 +40,19 @@ class Admin:
     def poll(self, timeout: float) -> None: ...
 
 
+class Silent(Admin):
+    """One that does not answer."""
+
+    answers: list[Future[Any]]
+
+    def describe_topics(
+        self, topics: TopicCollection, request_timeout: float
+    ) -> Mapping[str, Future[Any]]:
+        self.asked += 1
+        self.answers = [Future()]
+        return {"orders": self.answers[0]}
+
+
 def watch_of(told: Mapping[int, str] | KafkaException) -> tuple[TopicWatch, Admin]:
     watch, admin = TopicWatch({}), Admin(told)
     watch._admin = admin
@@ -84,6 +97,13 @@ def test_a_commit_that_says_something_newer_than_a_late_broker_is_believed() -> 
     assert watch.ours[PARTITION] == "new"
 
 
+def test_a_commit_of_what_is_known_to_be_gone_is_not_newer() -> None:
+    watch, _ = watch_of({0: "new"})
+    watch.take(PARTITION, "old")
+
+    assert watch.take(PARTITION, "old")
+
+
 def test_a_partition_that_the_new_topic_has_not_is_left_as_it_is() -> None:
     watch, _ = watch_of({1: "new"})
 
@@ -119,6 +139,21 @@ def test_it_is_asked_no_more_often_than_it_is_time_unless_there_is_a_hint() -> N
     watch.hint()
     assert not watch.look(["orders"])
     assert watch.look(["orders"])
+    assert admin.asked == 2
+
+
+def test_who_has_just_not_answered_is_not_waited_for_by_every_partition() -> None:
+    watch, admin = TopicWatch({}), Silent({0: "new"})
+    watch._admin = admin
+    for _ in range(100):
+        watch.ask(["orders"])
+
+    assert admin.asked == 1
+    assert not watch.take(PARTITION, "old")
+
+    admin.answers[0].set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
+    assert watch.look(["orders"])
+    watch.ask(["orders"])
     assert admin.asked == 2
 
 

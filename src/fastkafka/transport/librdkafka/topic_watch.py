@@ -54,7 +54,7 @@ class TopicWatch:
         self._now: Mapping[TopicPartition, str] = {}
         """The last answer, of each partition that exists and has a leader."""
         self._gone: set[str] = set()
-        self._answered = self._next = 0.0
+        self._answered = self._next = self._silent_until = 0.0
         self._off = self._said = False
 
     def off(self) -> None:
@@ -66,12 +66,20 @@ class TopicWatch:
         self._next = 0.0
 
     def ask(self, topics: Collection[str]) -> None:
-        """Look at this moment, and wait for the answer up to `WAIT_SECONDS`."""
-        if not self._is_fresh(topics):
-            self._now = {}
-            self._send(topics)
-            concurrent.futures.wait(self._asked.values(), WAIT_SECONDS)
-            self._take_answer()
+        """Look at this moment, and wait for the answer up to `WAIT_SECONDS`.
+
+        Who has just let us wait in vain is not waited for again: hundreds of partitions
+        may ask one after the other.
+        """
+        if self._is_fresh(topics):
+            return
+        self._now = {}
+        if time.monotonic() < self._silent_until:
+            return
+        self._send(topics)
+        concurrent.futures.wait(self._asked.values(), WAIT_SECONDS)
+        if self._asked and not self._take_answer():
+            self._silent_until = time.monotonic() + LOOK_SECONDS
 
     def look(self, topics: Collection[str]) -> bool:
         """Return whether an answer came; ask for the next one when it is time."""
@@ -93,8 +101,10 @@ class TopicWatch:
             of: The id of the topic that its offsets are of; None is not known.
         """
         now = self._now.get(partition)
-        late = now in self._gone or (now == self.ours.get(partition) != of)
-        return now is not None and of is not None and now != of and not late
+        if now is None or of is None or now == of:
+            return False
+        older = now == self.ours.get(partition) and of not in self._gone
+        return not (older or now in self._gone)
 
     def take(self, partition: TopicPartition, of: str | None) -> bool:
         """Take note which topic a partition belongs to; return whether it `differs`."""
@@ -148,6 +158,7 @@ class TopicWatch:
                 if partition.leader is not None and topic_id != _NO_ID:
                     now[TopicPartition(topic, partition.id)] = topic_id
         self._asked, self._now, self._answered = {}, now, time.monotonic()
+        self._silent_until = 0.0
         return True
 
     def _say_once(self, error: Exception) -> None:

@@ -366,11 +366,20 @@ MUTATIONS = [
     Mutation(
         "I1: what failed for good is finished before it is parked",
         RECOVERY,
+        "        owner.entered()\n        try:\n            if await",
+        "        owner.entered()\n"
+        "        owner.finished(chunk.handler, start, record.offset() + 1)\n"
+        "        try:\n            if await",
+        SIMULATION,
+    ),
+    Mutation(
+        "I1: what failed for good is finished before `on_failure` has returned",
+        RECOVERY,
         "        owner.entered()\n        try:\n            if decision",
         "        owner.entered()\n"
         "        owner.finished(chunk.handler, start, record.offset() + 1)\n"
         "        try:\n            if decision",
-        SIMULATION,
+        "tests/test_failures.py -k deciding",
     ),
     Mutation(
         "I3: a revoke does not stop what has not begun",

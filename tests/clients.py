@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
@@ -61,13 +61,36 @@ def read(servers: str, topic: str, count: int) -> list[Message]:
         consumer.close()
 
 
-def committed(servers: str, group: str, topic: str) -> dict[int, int]:
-    """Return the committed offsets of a group; partitions without one are left out."""
+def commits(servers: str, group: str, topic: str) -> dict[int, tuple[int, str]]:
+    """Return what a group has committed: offsets and metadata, where there is one."""
     consumer = Consumer({"bootstrap.servers": servers, "group.id": group})
     try:
         asked = [TopicPartition(topic, p) for p in _partitions(servers, topic)]
         answered = consumer.committed(asked, timeout=WAIT_SECONDS)
-        return {p.partition: p.offset for p in answered if p.offset >= 0}
+        return {
+            p.partition: (p.offset, p.metadata or "") for p in answered if p.offset >= 0
+        }
+    finally:
+        consumer.close()
+
+
+def committed(servers: str, group: str, topic: str) -> dict[int, int]:
+    """Return the committed offsets of a group; partitions without one are left out."""
+    found = commits(servers, group, topic)
+    return {partition: offset for partition, (offset, _) in found.items()}
+
+
+def commit(
+    servers: str, group: str, topic: str, what: Mapping[int, tuple[int, str]]
+) -> None:
+    """Commit offsets and metadata of a group that has no members."""
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": group})
+    try:
+        offsets = [
+            TopicPartition(topic, p, offset, metadata)
+            for p, (offset, metadata) in what.items()
+        ]
+        consumer.commit(offsets=offsets, asynchronous=False)
     finally:
         consumer.close()
 

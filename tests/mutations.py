@@ -50,6 +50,8 @@ ASSIGNMENT, FAILURE = "engine/assignment.py", "engine/failure.py"
 MEMBER, SUPERVISOR = "engine/consumer.py", "engine/supervisor.py"
 RECOVERY = "engine/recovery.py"
 CONSUMER = "transport/librdkafka/consumer.py"
+ASSIGNMENTS = "transport/librdkafka/assignments.py"
+COMMITS = "transport/librdkafka/commits.py"
 BACKPRESSURE = "transport/librdkafka/backpressure.py"
 SIMULATION = "tests/simulation/test_schedules.py"
 
@@ -94,6 +96,13 @@ MUTATIONS = [
         "        if error is None:\n            self._failures.append",
         "tests/test_failures.py -k refused",
         simulated=True,
+    ),
+    Mutation(
+        "I1: an output that is refused once more is taken for an acknowledged one",
+        "engine/delivery.py",
+        "        if error is not None:\n            self._failures.append",
+        "        if error is None:\n            self._failures.append",
+        "tests/test_delivery.py",
     ),
     Mutation(
         "I1: a record that failed for good counts as done before the app stops",
@@ -169,7 +178,7 @@ MUTATIONS = [
     ),
     Mutation(
         "I3: a revoke waits for ever",
-        CONSUMER,
+        ASSIGNMENTS,
         "            waiting.result(self._revoke_timeout)",
         "            waiting.result(60)",
         "tests/test_invariants.py -k i3_what_ends",
@@ -183,7 +192,7 @@ MUTATIONS = [
     ),
     Mutation(
         "I3: what finished is not committed by the revoke",
-        CONSUMER,
+        ASSIGNMENTS,
         "        self._commit(client, partitions)\n        self._forget(partitions)",
         "        self._forget(partitions)",
         "tests/test_invariants.py -k i3_a_revoke",
@@ -194,6 +203,17 @@ MUTATIONS = [
         "        self._caught_up.wait(PATIENCE_SECONDS)",
         "        self._caught_up.wait()",
         "tests/test_invariants.py -k i4",
+    ),
+    Mutation(
+        "I4: a member that drains polls no more",
+        CONSUMER,
+        "    def pause(self) -> None:\n"
+        '        """See `Consumer`."""\n'
+        "        self._pressure.stop()",
+        "    def pause(self) -> None:\n"
+        '        """See `Consumer`."""\n'
+        "        self._closing = True",
+        "tests/test_invariants.py -k drains",
     ),
     Mutation(
         "I5: intake has no bound",
@@ -291,15 +311,73 @@ MUTATIONS = [
         "        if True:\n            try:",
         "tests/test_librdkafka_producer.py",
     ),
+    Mutation(
+        "I1: a commit does not say for which topic it is",
+        "transport/topic_ids.py",
+        "    return metadata if topic_id is None else",
+        "    return metadata if True else",
+        "tests/contract/test_made_again.py -k outlive",
+    ),
+    Mutation(
+        "I1: behind a gap the old offsets go on",
+        MEMBER,
+        '            if further_down or gap.kind == "made_again":',
+        "            if False:",
+        "tests/test_gaps.py -k made_again_or_goes_on",
+    ),
+    Mutation(
+        "L: a gap drops what was read before it",
+        MEMBER,
+        '            if further_down or gap.kind == "made_again":',
+        "            if True:",
+        "tests/test_gaps.py -k in_work",
+    ),
+    Mutation(
+        "I1: what must not be committed any more stays stored in the client",
+        COMMITS,
+        "        client.store_offsets(offsets=[nothing])\n",
+        "        pass\n",
+        "tests/test_librdkafka_commits.py -k dropped",
+    ),
+    Mutation(
+        "I1: what is finished of another log counts until the engine hears of it",
+        COMMITS,
+        "        self._closed.add(partition)\n",
+        "",
+        "tests/test_librdkafka_commits.py -k heard",
+    ),
+    Mutation(
+        "I8: who waits for a commit that cannot come is cancelled",
+        COMMITS,
+        "        awaited.acknowledged.set_exception(_given",
+        "        awaited.acknowledged.cancel(_given",
+        "tests/test_librdkafka_commits.py -k waits",
+    ),
+    Mutation(
+        "I8: a door that is cancelled stalls its partition",
+        ASSIGNMENT,
+        "        elif not self.stopped.is_set():",
+        "        elif False:",
+        "tests/test_member.py -k door",
+    ),
     # What random schedules notice.
     Mutation(
         "I1: what failed for good is finished before it is parked",
+        RECOVERY,
+        "        owner.entered()\n        try:\n            if await",
+        "        owner.entered()\n"
+        "        owner.finished(chunk.handler, start, record.offset() + 1)\n"
+        "        try:\n            if await",
+        SIMULATION,
+    ),
+    Mutation(
+        "I1: what failed for good is finished before `on_failure` has returned",
         RECOVERY,
         "        owner.entered()\n        try:\n            if decision",
         "        owner.entered()\n"
         "        owner.finished(chunk.handler, start, record.offset() + 1)\n"
         "        try:\n            if decision",
-        SIMULATION,
+        "tests/test_failures.py -k deciding",
     ),
     Mutation(
         "I3: a revoke does not stop what has not begun",

@@ -580,6 +580,63 @@ async def test_a_batch_error_names_the_record_and_the_rest_goes_on() -> None:
     assert done(broker) == 10
 
 
+@pytest.mark.parametrize("index", [-1, 4, 1042])
+async def test_a_batch_error_with_a_strange_index_takes_no_record_for_done(
+    index: int,
+) -> None:
+    """All but the last were committed, though nobody knew which had failed."""
+    broker = orders(4)
+    app = shop(broker)
+    batches: list[list[int]] = []
+
+    @app.consumes()
+    async def on_orders(orders: list[Order]) -> None:
+        batches.append([order.id for order in orders])
+        if any(order.id == 2 for order in orders):
+            raise BatchError(index)
+
+    async with app:
+        await broker.idle()
+
+    assert batches == [[0, 1, 2, 3]] * 3 + [[0], [1], [2], [3]]
+    assert parked(broker) == [order(2)]
+
+
+async def test_a_batch_error_of_a_handler_of_single_records_is_any_failure() -> None:
+    broker = orders(4)
+    app = shop(broker)
+    handled: list[int] = []
+
+    @app.consumes()
+    async def on_orders(order: Order) -> None:
+        if order.id == 1:
+            raise BatchError(3)
+        handled.append(order.id)
+
+    async with app:
+        await broker.idle()
+
+    assert handled == [0, 2, 3]
+    assert parked(broker) == [order(1)]
+
+
+async def test_a_batch_that_stops_consuming_is_not_handled_again() -> None:
+    broker = orders(4)
+    app = shop(broker)
+    batches: list[list[int]] = []
+
+    @app.consumes()
+    async def on_orders(orders: list[Order]) -> None:
+        batches.append([order.id for order in orders])
+        raise StopConsuming("closed")
+
+    with pytest.raises(HandlerError, match="closed"):
+        async with app:
+            await app.wait_stopped()
+    assert batches == [[0, 1, 2, 3]]
+    assert done(broker) == 0
+
+
 async def test_a_batch_that_fails_as_a_whole_is_taken_apart() -> None:
     broker = orders(4)
     app = shop(broker)
@@ -638,6 +695,9 @@ async def test_results_of_the_wrong_length_are_a_failure_of_the_batch() -> None:
 # Bad input.
 
 
+def print_nothing() -> None: ...
+
+
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
@@ -662,6 +722,11 @@ async def test_results_of_the_wrong_length_are_a_failure_of_the_batch() -> None:
             "FastKafka: `on_failure` is 'dead-letter'. Use 'dead_letter', 'stop', "
             "'skip' or a function of the record and the error. Did you mean "
             "'dead_letter'?",
+        ),
+        (
+            lambda: FastKafka(on_failure=print_nothing),  # type: ignore[arg-type]
+            f"FastKafka: `on_failure` is {print_nothing!r}, which cannot be called "
+            "with a record and an error. Write `def on_failure(record, error)`.",
         ),
         (
             lambda: FastKafka(handler_timeout=0),

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from fastkafka.transport.librdkafka import (
     connection,
     consumer,
 )
-from tests.clients import committed, in_thread, produce, until
+from tests.clients import WAIT_SECONDS, committed, in_thread, produce, until
 
 GROUP = "shop"
 
@@ -240,7 +241,8 @@ async def test_i4_the_poll_thread_polls_whatever_handlers_do(
 ) -> None:
     transport = WatchedTransport()
     app = shop(embedded, transport=transport)
-    opened, done = threading.Event(), threading.Event()
+    opened, busy, done = threading.Event(), threading.Event(), threading.Event()
+    servers = embedded.bootstrap_servers
 
     async def blocking(order: Order) -> None:
         slow(order)
@@ -248,21 +250,57 @@ async def test_i4_the_poll_thread_polls_whatever_handlers_do(
     def slow(order: Order) -> None:
         if order.id == 1:  # a partition's first record has to wait for its mark
             opened.set()
-            return
-        time.sleep(1.5)
-        done.set()
+        elif order.id == 2:
+            busy.set()
+            time.sleep(2.5)
+        else:
+            done.set()
+
+    def send_more() -> None:
+        busy.wait(WAIT_SECONDS)
+        produce(servers, "orders", orders(3), partition=0)
 
     app.consumes(topic="orders")(blocking if blocks_the_loop else slow)
-    servers = embedded.bootstrap_servers
     await in_thread(produce, servers, "orders", orders(1), partition=0)
     async with app:
         await until(opened.is_set)
+        more = asyncio.create_task(in_thread(send_more))
         await in_thread(produce, servers, "orders", orders(2), partition=0)
         await until(done.is_set)
+        await more
 
     polls = [at for name, _, at in transport.calls if name == "poll"]
     longest = max(b - a for a, b in itertools.pairwise(polls))
     assert longest < 1.0
+
+
+async def test_i4_a_member_that_drains_keeps_polling(embedded: EmbeddedBroker) -> None:
+    """It stopped polling while handlers ended, and its group went on without it."""
+    transport = WatchedTransport()
+    app = shop(embedded, transport=transport)
+    inside, go_on = threading.Event(), threading.Event()
+
+    @app.consumes(topic="orders")
+    def on_orders(order: Order) -> None:
+        inside.set()
+        go_on.wait(WAIT_SECONDS)
+
+    def polls() -> int:
+        return sum(name == "poll" for name, *_ in transport.calls)
+
+    await in_thread(
+        produce, embedded.bootstrap_servers, "orders", orders(1), partition=0
+    )
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(app)
+        await until(inside.is_set)
+        stopping = asyncio.create_task(stack.pop_all().aclose())
+        await asyncio.sleep(0)  # it has begun
+        before = polls()
+        await until(lambda: polls() > before + 5)
+        assert not stopping.done()
+        go_on.set()
+        await stopping
 
 
 async def test_i5_a_full_partition_alone_is_held_back_and_nothing_runs_twice(

@@ -10,6 +10,7 @@ from typing import Any
 from fastkafka import codecs
 from fastkafka.engine.consumer import GroupMember
 from fastkafka.engine.deadletters import DeadLetters
+from fastkafka.errors import ClientError
 from fastkafka.params import plan_handler
 from fastkafka.router import Router
 from fastkafka.routing import ConsumerRoute, Handler
@@ -58,6 +59,8 @@ class RecordingConsumer:
         self.notes: list[str] = []
         self.marks: list[tuple[int, str]] = []
         self.paused = False
+        self.refuses: BaseException | None = None
+        """What a commit raises."""
 
     async def start(self) -> Collection[str]:
         return ()
@@ -74,6 +77,8 @@ class RecordingConsumer:
     async def commit(
         self, partition: TopicPartition, offset: int, metadata: str
     ) -> None:
+        if self.refuses is not None:
+            raise self.refuses
         self.marks.append((offset, metadata))
 
     async def seek(self, partition: TopicPartition, offset: int) -> bool:
@@ -175,6 +180,32 @@ async def test_i3_records_of_a_partition_that_is_not_ours_are_dropped() -> None:
 
     assert handled == []
     assert consumer.committable == []
+
+
+async def test_i8_a_partition_whose_door_is_cancelled_does_not_stall_silently() -> None:
+    async def on_numbers(number: int) -> None: ...
+
+    failures: list[BaseException] = []
+    async with member_of(on_numbers, failures=failures) as (member, consumer):
+        consumer.refuses = asyncio.CancelledError()
+        member.on_assigned({PARTITION: None})
+        member.on_records(run(0))
+        await until(lambda: bool(failures))
+
+    assert [str(error) for error in failures] == ["numbers[0]: its door was cancelled."]
+
+
+async def test_a_mark_that_is_given_up_keeps_no_record_waiting() -> None:
+    handled: list[int] = []
+
+    async def on_numbers(number: int) -> None:
+        handled.append(number)
+
+    async with member_of(on_numbers) as (member, consumer):
+        consumer.refuses = ClientError("numbers[0]: not committed.", code="_STATE")
+        member.on_assigned({PARTITION: None})
+        member.on_records(run(0))
+        await until(lambda: handled == [0])
 
 
 async def test_i5_room_is_given_back_when_the_slowest_function_is_done() -> None:

@@ -168,7 +168,8 @@ class BatchError(Exception):
     it the whole batch counts as failed. Raise it `from` the error itself.
 
     Args:
-        index: The record's place in the batch, from 0.
+        index: The record's place in the batch, from 0. With one that is not in the
+            batch the whole batch counts as failed, too.
     """
 
     def __init__(self, index: int, message: str = "") -> None:

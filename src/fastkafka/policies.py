@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -101,9 +102,16 @@ def check_on_failure(value: Any, *, where: str) -> OnFailure | None:
     """Return what to do with a record that failed for good, or None.
 
     Raises:
-        ConfigError: It is none of the actions, nor a function.
+        ConfigError: It is none of the actions, nor a function of the record and error.
     """
-    if value is None or value in ACTIONS or callable(value):
+    if value is None or value in ACTIONS:
+        return value  # type: ignore[no-any-return]
+    if callable(value):
+        if not _takes_two(value):
+            raise ConfigError(
+                f"{where}: `on_failure` is {value!r}, which cannot be called with a "
+                "record and an error. Write `def on_failure(record, error)`."
+            )
         return value  # type: ignore[no-any-return]
     raise ConfigError(
         f"{where}: `on_failure` is {value!r}. Use 'dead_letter', 'stop', 'skip' or a "
@@ -137,6 +145,19 @@ def check_timeout(value: Any, *, where: str) -> float | None:
     raise ConfigError(
         f"{where}: `handler_timeout` is {value!r}. Use seconds, above 0, or None."
     )
+
+
+def _takes_two(function: Callable[..., Any]) -> bool:
+    """Whether a function can be called with two arguments, as far as that is known."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some that are written in C do not say
+        return True
+    try:
+        signature.bind(None, None)
+    except TypeError:
+        return False
+    return True
 
 
 def _is_number(value: object, kind: Any) -> bool:

@@ -83,7 +83,7 @@ class Handler:
             others of the same name.
         start_at: ``"earliest"``, ``"latest"`` or ``"none"``: where a new group starts.
         on_gap: ``"stop"``, ``"earliest"`` or ``"latest"``: what follows when the broker
-            no longer has the group's offset.
+            no longer has the group's offset, or the topic was made again.
         order: What is handled one after another: a partition, a key or nothing.
         concurrency: How many keys, records or sync calls are handled at once.
         max_batch: The most records of one call of a batch handler.

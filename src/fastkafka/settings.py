@@ -110,8 +110,9 @@ class _Consumer(TypedDict, total=False):
     auto_offset_reset: Annotated[Literal["earliest", "latest", "none"], Setting(None,
         "Where a group that has committed nothing starts; `'earliest'` if not said.")]
     on_gap: Annotated[Literal["stop", "earliest", "latest"], Setting(None,
-        "What follows when the broker no longer has the group's offset: `'stop'` if "
-        "not said, which ends the app.")]
+        "What follows when the broker no longer has the group's offset, or has it of a "
+        "topic that was deleted and made again: `'stop'` if not said, which ends the "
+        "app; or go on where the log begins, or at its end.")]
     enable_auto_commit: Annotated[bool, Setting(None,
         "Offsets are committed after handling, whatever this says.")]
     auto_commit_interval_ms: Annotated[int, _number(
@@ -354,7 +355,13 @@ def start_at(*layers: Mapping[str, object]) -> Literal["earliest", "latest", "no
 
 
 def on_gap(*layers: Mapping[str, object]) -> Literal["stop", "earliest", "latest"]:
-    """Return what follows when the broker no longer has a group's offset."""
+    """Return what follows when the broker no longer has a group's offset.
+
+    ``"stop"`` is the default: the app ends, and says so. ``"earliest"`` goes on where
+    the log begins now, ``"latest"`` at its end. So it is with a topic that was deleted
+    and made again: what the group has committed is of the old one. ``"earliest"`` reads
+    all of the new one.
+    """
     value = _last("on_gap", layers, "stop")
     return cast('Literal["stop", "earliest", "latest"]', value)
 

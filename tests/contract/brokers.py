@@ -7,18 +7,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+import confluent_kafka
 import pytest
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewPartitions, TopicPartition
+from confluent_kafka.cimpl import NewPartitions
 
 from fastkafka.messages import Record
 from fastkafka.testing import ApacheKafkaBroker, EmbeddedBroker
-from fastkafka.transport.base import Transport
+from fastkafka.transport.base import TopicPartition, Transport
 from fastkafka.transport.librdkafka import LibrdkafkaTransport
 from fastkafka.transport.memory import MemoryBroker
 from tests import clients
 
 _numbers = itertools.count()
+
+
+Commits = Mapping[int, tuple[int, str]]
+"""By partition, an offset and its metadata."""
 
 
 class Broker(Protocol):
@@ -39,6 +44,9 @@ class Broker(Protocol):
     async def delete(self, topic: str, partition: int, before: int) -> None:
         """Delete what is below an offset."""
 
+    async def remove(self, topic: str) -> None:
+        """Delete a topic."""
+
     async def fill(
         self, topic: str, values: Sequence[bytes], *, partition: int = 0
     ) -> None:
@@ -49,6 +57,12 @@ class Broker(Protocol):
 
     async def committed(self, group: str, topic: str) -> dict[int, int]:
         """Return what a group has committed."""
+
+    async def commits(self, group: str, topic: str) -> Commits:
+        """Return what a group has committed, with the metadata."""
+
+    async def commit(self, group: str, topic: str, commits: Commits) -> None:
+        """Commit offsets of a group that has no members, as a tool would."""
 
     def unreachable(self) -> AbstractContextManager[None]:
         """Answer nobody, as long as the context lasts."""
@@ -81,6 +95,9 @@ class Memory:
     async def delete(self, topic: str, partition: int, before: int) -> None:
         self.broker.delete_records(topic, partition, before)
 
+    async def remove(self, topic: str) -> None:
+        self.broker.delete_topic(topic)
+
     async def fill(
         self, topic: str, values: Sequence[bytes], *, partition: int = 0
     ) -> None:
@@ -94,6 +111,19 @@ class Memory:
 
     async def committed(self, group: str, topic: str) -> dict[int, int]:
         return self.broker.committed(group, topic)
+
+    async def commits(self, group: str, topic: str) -> Commits:
+        metadata = self.broker._group(group).metadata
+        return {
+            partition: (offset, metadata[TopicPartition(topic, partition)])
+            for partition, offset in self.broker.committed(group, topic).items()
+        }
+
+    async def commit(self, group: str, topic: str, commits: Commits) -> None:
+        found = self.broker._group(group)
+        for partition, (offset, metadata) in commits.items():
+            found.committed[TopicPartition(topic, partition)] = offset
+            found.metadata[TopicPartition(topic, partition)] = metadata
 
     @contextmanager
     def unreachable(self) -> Iterator[None]:
@@ -128,6 +158,15 @@ class _Wire:
         )
         return offsets
 
+    async def commits(self, group: str, topic: str) -> Commits:
+        found: Commits = await clients.in_thread(
+            clients.commits, self.servers, group, topic
+        )
+        return found
+
+    async def commit(self, group: str, topic: str, commits: Commits) -> None:
+        await clients.in_thread(clients.commit, self.servers, group, topic, commits)
+
 
 class Embedded(_Wire):
     """librdkafka's mock cluster."""
@@ -147,6 +186,9 @@ class Embedded(_Wire):
         raise NotImplementedError
 
     async def delete(self, topic: str, partition: int, before: int) -> None:
+        raise NotImplementedError
+
+    async def remove(self, topic: str) -> None:
         raise NotImplementedError
 
     @contextmanager
@@ -176,9 +218,16 @@ class Apache(_Wire):
         await clients.in_thread(asked[topic].result)
 
     async def delete(self, topic: str, partition: int, before: int) -> None:
-        where = TopicPartition(topic, partition, before)
+        where = confluent_kafka.TopicPartition(topic, partition, before)
         asked = self._admin.delete_records([where])
         await clients.in_thread(asked[where].result)
+
+    async def remove(self, topic: str) -> None:
+        asked = self._admin.delete_topics([topic])
+        await clients.in_thread(asked[topic].result)
+        await clients.until(
+            lambda: topic not in self._admin.list_topics(timeout=5).topics
+        )
 
     @contextmanager
     def unreachable(self) -> Iterator[None]:

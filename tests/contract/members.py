@@ -54,6 +54,8 @@ class Member:
         self.assignments = 0
         self.may_give_up = asyncio.Event()
         """Cleared, a revoke waits for it."""
+        self.may_lose = False
+        """Partitions may be lost: their topic is deleted."""
         self.may_give_up.set()
         self.on_revoke: Callable[[Collection[TopicPartition]], None] | None = None
         self._heard = asyncio.Event()
@@ -119,7 +121,9 @@ class Member:
         self._heard.set()
 
     def on_lost(self, partitions: Collection[TopicPartition]) -> None:
-        self.broken_rules.append(f"lost {partitions}")
+        if not self.may_lose:
+            self.broken_rules.append(f"lost {partitions}")
+        self.assigned.difference_update(partitions)
         self._heard.set()
 
     def on_sought(self, partition: TopicPartition, offset: int) -> None:
@@ -191,10 +195,14 @@ class Members:
         start_at: str = "earliest",
         on_gap: str = "stop",
         revoke_timeout: float = 10.0,
+        **more: Any,
     ) -> Member:
-        """Make a consumer that has not started."""
+        """Make a consumer that has not started; *more* are settings."""
         member = Member()
-        config = settings.consumer_config(_QUICK)
+        chosen = _QUICK | more
+        if chosen.get("group_protocol") == "consumer":
+            del chosen["heartbeat_interval_ms"]  # the broker's to decide
+        config = settings.consumer_config(chosen)
         config["bootstrap.servers"] = self._broker.servers
         if group is not None:
             config["group.id"] = group
@@ -216,6 +224,7 @@ class Members:
         start_at: str = "earliest",
         on_gap: str = "stop",
         revoke_timeout: float = 10.0,
+        **more: Any,
     ) -> Member:
         """Start a consumer and wait for its first assignment."""
         member = self.consumer(
@@ -224,6 +233,7 @@ class Members:
             start_at=start_at,
             on_gap=on_gap,
             revoke_timeout=revoke_timeout,
+            **more,
         )
         assert list(await member.consumer.start()) == []
         await member.until(lambda: member.assignments > 0)

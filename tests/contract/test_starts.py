@@ -283,7 +283,8 @@ async def test_a_committed_offset_that_went_back_is_noticed(
     broker: Broker, members: Members
 ) -> None:
     topic = await broker.topic(2)
-    await broker.fill(topic, numbered(5))
+    for partition in (0, 1):
+        await broker.fill(topic, numbered(5), partition=partition)
     stays = await members.join(topic, group=topic)
     for partition in (0, 1):
         stays.consumer.finished(TopicPartition(topic, partition), 4)

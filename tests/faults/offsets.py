@@ -9,6 +9,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
+from tests import clients
 from tests.faults.brokers import RATE
 from tests.faults.feed import Feed
 from tests.faults.ledger import of_kind
@@ -139,8 +140,6 @@ def gap_earliest(lab: Lab) -> Outcome:
     injected="deletion, creation under the same name, more records than there were",
     holds="all of the new topic is handled, or the worker stops and says so and a new "
     "one handles it: never a silent skip",
-    cause="a position that is inside the new log goes on there, and the close commits "
-    "the old offsets onto the new topic",
 )
 def made_again(lab: Lab) -> Outcome:
     with lab.trial("s25d", partitions=2) as trial:
@@ -149,18 +148,7 @@ def made_again(lab: Lab) -> Outcome:
         trial.settle()
         trial.catch_up()
         with trial.fault("the topic is deleted and made again", repeats=False):
-            admin = lab.cluster.admin
-            admin.delete_topics([trial.topic])[trial.topic].result(30)
-            trial.until(
-                lambda: not lab.cluster.partitions(trial.topic), "the topic is gone"
-            )
-            time.sleep(2)
-            lab.cluster.make_topic(trial.topic, 2)
-            trial.since = time.monotonic()
-            before = len(trial.feed.acknowledged)
-            trial.feed = Feed(lab.cluster.servers("feed"), trial.topic)
-            trial.feed.send(*[{}] * (2 * before))
-            trial.feed.flush()
+            _make_again(lab, trial)
 
         def all_handled() -> bool:
             handled = {
@@ -176,7 +164,83 @@ def made_again(lab: Lab) -> Outcome:
         if worker.exit_code is not None:
             trial.note(f"it stopped with exit code {worker.exit_code}")
             trial.expect(worker.exit_code == 1, f"exit code 1, not {worker.exit_code}")
+            trial.expect(_says_made_again(worker.log), "it says why")
             trial.worker("b")
+        return trial.finish(catch_up=60)
+
+
+def _make_again(lab: Lab, trial: Trial) -> None:
+    """Delete the topic, make it again with more records than there were."""
+    admin = lab.cluster.admin
+    admin.delete_topics([trial.topic])[trial.topic].result(30)
+    trial.until(lambda: not lab.cluster.partitions(trial.topic), "the topic is gone")
+    time.sleep(2)
+    lab.cluster.make_topic(trial.topic, 2)
+    trial.since = time.monotonic()
+    before = len(trial.feed.acknowledged)
+    trial.feed = Feed(lab.cluster.servers("feed"), trial.topic)
+    trial.feed.send(*[{}] * (2 * before))
+    trial.feed.flush()
+
+
+def _says_made_again(log: str) -> bool:
+    return "the topic was deleted and made again" in log
+
+
+@scenario(
+    25,
+    "e",
+    title="a topic is deleted and made again between two runs",
+    injected="deletion and creation while nobody reads, more records than there were",
+    holds="all of the new topic is handled",
+)
+def made_again_meanwhile(lab: Lab) -> Outcome:
+    with lab.trial("s25e", partitions=2) as trial:
+        worker = trial.worker("a")
+        trial.feed.start(RATE)
+        trial.settle()
+        trial.catch_up()
+        trial.feed.stop()
+        worker.stop()
+        with trial.fault("the topic is deleted and made again", repeats=False):
+            _make_again(lab, trial)
+        trial.worker("b")
+        return trial.finish(catch_up=60)
+
+
+@scenario(
+    25,
+    "f",
+    title="the group's offsets outlive a topic that is made again",
+    injected="as 25e, and the group's old commits put back, as a backup of them does",
+    holds="the worker stops with exit code 1 and says so, having handled nothing; one "
+    'with `on_gap="earliest"` handles all of the new topic',
+)
+def offsets_outlive(lab: Lab) -> Outcome:
+    with lab.trial("s25f", partitions=2) as trial:
+        first = trial.worker("a")
+        trial.feed.start(RATE)
+        trial.settle()
+        trial.catch_up()
+        trial.feed.stop()
+        first.stop()
+        servers = lab.cluster.bootstrap_servers
+        old = clients.commits(servers, trial.group, trial.topic)
+        with trial.fault("the topic is made again", repeats=False):
+            _make_again(lab, trial)
+            clients.commit(servers, trial.group, trial.topic, old)
+        worker = trial.worker("b")
+        code = worker.wait(60)
+        trial.expect(code == 1, f"it ends with exit code 1, not {code}")
+        trial.expect(_says_made_again(worker.log), "it says why")
+        handled = [e for e in of_kind(trial.entries, "begin") if e.time > trial.since]
+        trial.expect(not handled, "it has handled nothing")
+        before = len(trial.entries)
+        trial.worker("c", on_gap="earliest")
+        trial.until(
+            lambda: bool(of_kind(trial.entries[before:], "begin")), "it reads again"
+        )
+        trial.commits.samples.clear()  # what was put back was ours
         return trial.finish(catch_up=60)
 
 

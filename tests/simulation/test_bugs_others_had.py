@@ -2,7 +2,9 @@
 
 Each on the broker in memory and in simulated time. What needs processes (workers that
 stay up although every child has crashed, a supervisor that restarts in a hot loop) is
-in `tests/cli/test_supervise.py` and `tests/cli/test_restarts.py`.
+in `tests/cli/test_supervise.py` and `tests/cli/test_restarts.py`. What needs
+the threads of librdkafka (a member that drains and polls no more, a revoke that nothing
+ends, a task that is dead while its consumer lives) is in `tests/test_invariants.py`.
 """
 
 from __future__ import annotations

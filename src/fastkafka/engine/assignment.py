@@ -81,6 +81,8 @@ class Assignment:
         """What finishes may be committed: the partition is still ours."""
         self.stopped = asyncio.Event()
         """Set: nothing is handled but what is being handled."""
+        self.position = 0
+        """The offset after the last record that came."""
         self.offsets = OffsetTracker(len(pools))
         self.idle = asyncio.Event()
         """Set while no slice of it is in flight."""
@@ -118,7 +120,8 @@ class Assignment:
         records = run.records
         if self.offsets.committable in (None, self.offsets.arrived):
             self._progress = self._loop.time()  # it had nothing to do until now
-        self._read.append((records[-1].offset() + 1, _written(records[-1])))
+        self.position = records[-1].offset() + 1
+        self._read.append((self.position, _written(records[-1])))
         if not self._done_until:
             self._done_until = _written(records[0])
         if not self._closed_door:
@@ -405,7 +408,12 @@ class Assignment:
 
     def _door_ended(self, task: asyncio.Task[None]) -> None:
         """A door that breaks must not look like a partition that has no records."""
-        error = None if task.cancelled() else task.exception()
+        if not task.cancelled():
+            error = task.exception()
+        elif not self.stopped.is_set():
+            error = RuntimeError(f"{self.partition}: its door was cancelled.")
+        else:
+            error = None
         if error is not None:
             self._member.failed(error)
 

@@ -202,6 +202,7 @@ class GroupMember:
     async def close(self, timeout: float) -> None:
         """Commit and leave the group; see `Consumer.stop`."""
         await self.consumer.stop(timeout)
+        self._release(list(self._assignments))  # of a consumer that was abandoned
         if self._ticker is not None:
             self._ticker.cancel()
         await self._cancel_lanes()
@@ -338,13 +339,20 @@ class GroupMember:
         self.failed(error)
 
     def on_event(self, event: Event) -> None:
-        """Pass it on; behind a gap, a partition's offsets begin anew."""
-        if event.kind == "gap" and event.topic is not None:
-            partition = TopicPartition(event.topic, event.partition or 0)
-            if partition in self._assignments:
+        """Pass it on; a partition that goes on further down begins anew."""
+        if event.kind in ("gap", "made_again") and event.topic is not None:
+            with self._ends_the_app():
+                self._go_on_at(event)
+        self._tell(event)
+
+    def _go_on_at(self, gap: Event) -> None:
+        partition = TopicPartition(str(gap.topic), gap.partition or 0)
+        assignment = self._assignments.get(partition)
+        if assignment is not None:
+            further_down = (gap.offset or 0) < assignment.position
+            if further_down or gap.kind == "made_again":
                 self._release((partition,))
                 self._assign(partition, None)
-        self._tell(event)
 
     def _assign(self, partition: TopicPartition, committed: Committed | None) -> None:
         pools = [p for p in self.pools if p.handler.reads(partition.topic)]

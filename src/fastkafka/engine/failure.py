@@ -72,7 +72,7 @@ class FailurePolicy:
             chance: A number from 0 to 1, for the jitter.
         """
         cause = error.__cause__
-        if isinstance(cause, StopConsuming):
+        if stops_at_once(error):
             return Decision(Action.STOP)
         if isinstance(cause, RetryLater):
             return Decision(Action.RETRY, max(0.0, cause.seconds), counts=False)
@@ -88,6 +88,11 @@ class FailurePolicy:
         if callable(self.on_failure):
             return Decision(Action.ASK)
         return Decision(Action(self.on_failure))
+
+
+def stops_at_once(error: RecordError) -> bool:
+    """Whether the handler wants the app to end, so that it is not called again."""
+    return isinstance(error.__cause__, StopConsuming)
 
 
 def decoding_error(record: Record, cause: Exception) -> DecodingError:

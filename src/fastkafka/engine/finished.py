@@ -27,7 +27,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 LONGEST = 4000
-"""Bytes; brokers take 4096 (`offset.metadata.max.bytes`). Stretches that do not fit are
+"""Bytes; brokers take 4096 (`offset.metadata.max.bytes`), and the transport puts the
+topic's id before it. Stretches that do not fit are
 left out, the last ones first: their records would be handled again after a restart."""
 
 Stretch = tuple[int, int]

@@ -305,10 +305,11 @@ class Lane:
         except BaseException as raised:  # even SystemExit is a failure
             if _is_cancelled(raised):
                 raise
-            if isinstance(raised, BatchError):
-                outbox.index = min(max(raised.index, 0), len(messages) - 1)
-            elif self._is_batch:
-                concerned = len(messages)
+            batch = range(len(messages)) if self._is_batch else ()
+            if isinstance(raised, BatchError) and raised.index in batch:
+                outbox.index = raised.index
+            elif batch:
+                concerned = len(batch)
             failure = handler_error(records[outbox.index], raised, who=self._who)
         finally:
             ended = time.perf_counter()

@@ -10,7 +10,13 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from fastkafka.engine.chunks import Chunk, Outcome, start_of
 from fastkafka.engine.deadletters import DeadLetters, paused
-from fastkafka.engine.failure import Action, Decision, FailurePolicy, handler_error
+from fastkafka.engine.failure import (
+    Action,
+    Decision,
+    FailurePolicy,
+    handler_error,
+    stops_at_once,
+)
 from fastkafka.engine.limits import Limits
 from fastkafka.errors import DecodingError, RecordError, Verdict
 from fastkafka.messages import Record
@@ -112,7 +118,7 @@ class Recovery:
             records = records[: over + outcome.concerned]
             error = outcome.error
             self._counters.failed[error_name(error)] += 1
-        if len(records) - over > 1:
+        if len(records) - over > 1 and not stops_at_once(error):
             return await self._one_by_one(chunk, records, over, start, attempt)
         if owner.stopped.is_set():
             return 0

@@ -18,8 +18,9 @@ class Event:
     Attributes:
         kind: "started", "stopping", "assigned", "revoked", "lost", "failed" (a call
             raised), "parked", "skipped", "stopped_at" (on_failure="stop"),
-            "problem", "solved", "gap" or "rewound"; and what `app.control` did:
-            "paused", "resumed", "concurrency" or "sought".
+            "problem", "solved", "gap" (a group goes on behind records that are gone),
+            "made_again" (in a topic that was made again) or "rewound"; and what
+            `app.control` did: "paused", "resumed", "concurrency" or "sought".
         what: Which one: a function, a partition, a topic, a cluster.
         text: A sentence for people.
         topic, partition, offset, key: Of the record, if there is one.

@@ -42,7 +42,13 @@ class Run(NamedTuple):
 
 
 class Committed(NamedTuple):
-    """What a group has committed of a partition."""
+    """What a group has committed of a partition.
+
+    Attributes:
+        offset: The next one to read.
+        metadata: What the engine noted there; which topic the offset is of the consumer
+            notes beside it, and reads itself.
+    """
 
     offset: int
     metadata: str
@@ -76,7 +82,12 @@ class ConsumerListener(Protocol):
         """Hear of an error of the client: fatal, or lasting until it is retried."""
 
     def on_event(self, event: Event) -> None:
-        """Hear of a "gap" that was passed, or that the group was "rewound"."""
+        """Hear of a "gap", that the topic was "made_again", or the group "rewound".
+
+        Behind a topic that was made again, and behind a gap at a lower offset than what
+        came before, a partition begins anew: what was read of it before does not count,
+        and what is `finished` of that until this returns is ignored.
+        """
 
 
 class ConsumerState(NamedTuple):
@@ -300,7 +311,9 @@ class Transport(Protocol):
             start_at: Per topic ``"earliest"``, ``"latest"`` or ``"none"``: where a
                 group that has committed nothing starts.
             on_gap: Per topic ``"stop"``, ``"earliest"`` or ``"latest"``: what follows
-                when the broker no longer has the group's offset.
+                when the broker no longer has the group's offset, or when the topic was
+                deleted and made again, so that the offset is of another log. Nothing
+                that was finished of the old one is committed into the new one.
             revoke_timeout: Seconds that a revoke waits for what is in flight.
         """
 

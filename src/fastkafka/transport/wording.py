@@ -54,6 +54,50 @@ def gap_passed(
     )
 
 
+def made_again_error(partition: TopicPartition, before: int) -> ClientError:
+    """Say that a group's offset is of a topic that is gone, which ends the app."""
+    return ClientError(
+        f"{partition}: the topic was deleted and made again, and the group's offset "
+        f"{before} is of the old one. What the group had not read of that is gone. To "
+        "go on where the new one begins or at its end, set `on_gap` to "
+        '"earliest" or "latest"; or set the group\'s offset with '
+        "kafka-consumer-groups.sh --reset-offsets.",
+        code="INCONSISTENT_TOPIC_ID",
+        fatal=True,
+    )
+
+
+def made_again(
+    partition: TopicPartition,
+    *,
+    before: int | None,
+    low: int,
+    high: int,
+    on_gap: str,
+) -> Event:
+    """Say that a group goes on in a topic that was made again; `offset` is where.
+
+    Args:
+        partition: Where.
+        before: The group's offset in the old one; None if it had none.
+        low: Where the new log begins.
+        high: Where it ends.
+        on_gap: "earliest" or "latest".
+    """
+    what = f"{partition}: the topic was deleted and made again"
+    offset = low if on_gap == "earliest" else high
+    if before is None:
+        text = f"{what}. It is read from its beginning, {low}."
+    else:
+        over = f" {high - low} offsets are passed over." if offset > low else ""
+        text = (
+            f"{what}, and the group's offset {before} is of the old one. The new log "
+            f"has the offsets {low} to {high}; by `on_gap={on_gap!r}` the group goes "
+            f"on at {offset}.{over}"
+        )
+    return Event("made_again", str(partition), text, *partition, offset=offset)
+
+
 def rewound(partition: TopicPartition, before: int, now: int) -> Event:
     """Say that a group's committed offset is lower than this consumer left it."""
     return Event(

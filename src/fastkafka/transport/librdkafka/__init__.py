@@ -2,9 +2,10 @@
 
 Here are the threads. Each client has one, which polls it for ever, calls its callbacks
 and hands what came to the event loop. `consumer.py` holds the consumer's, `producer.py`
-the producer's, `starts.py` where partitions start, `backpressure.py` how much is taken
-in, `commits.py` what is to be committed, and `connection.py` what both need:
-connecting, translating errors.
+the producer's, `assignments.py` which partitions there are, `starts.py` and `gaps.py`
+where they start and go on, `topic_watch.py` whether their topics are still the same,
+`backpressure.py` how much is taken in, `commits.py` what is to be committed, and
+`connection.py` what both need: connecting, translating errors.
 """
 
 from __future__ import annotations

@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 
+from fastkafka.errors import ClientError
 from fastkafka.transport.base import TopicPartition
 from fastkafka.transport.librdkafka.connection import client_error, logger
+from fastkafka.transport.topic_ids import with_topic_id
 
 _HURRY_SECONDS = 1.0
 
@@ -36,9 +38,15 @@ class Commits:
     Args:
         interval: Seconds between commits; ``auto.commit.interval.ms``.
         loop: The engine's.
+        topic_ids: Which topic each partition belongs to, for the metadata.
     """
 
-    def __init__(self, interval: float, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        interval: float,
+        loop: asyncio.AbstractEventLoop,
+        topic_ids: Mapping[TopicPartition, str],
+    ) -> None:
         self.succeeded = self.failed = self.awaited = 0
         self.seconds = 0.0
         """For how long those that were awaited took; of the client's own nobody knows
@@ -47,6 +55,7 @@ class Commits:
         """When commits began to fail; None when the last one succeeded."""
         self._interval = interval
         self._loop = loop
+        self._topic_ids = topic_ids
         self._next = 0.0
         self.hurry = 0.0
         """Until then somebody waits for commits: the thread is to be quick."""
@@ -54,6 +63,8 @@ class Commits:
         self._wanted: deque[_Awaited] = deque()
         self._finished: dict[TopicPartition, int] = {}
         self._notes: dict[TopicPartition, str] = {}
+        self._closed: set[TopicPartition] = set()
+        """Partitions that begin anew, which the engine has not heard yet."""
         # The thread's.
         self._stored: dict[TopicPartition, int] = {}
         self._metadata: dict[TopicPartition, str] = {}
@@ -65,11 +76,13 @@ class Commits:
 
     def finished(self, partition: TopicPartition, offset: int) -> None:
         """See `Consumer`."""
-        self._finished[partition] = offset
+        if partition not in self._closed:
+            self._finished[partition] = offset
 
     def note(self, partition: TopicPartition, metadata: str) -> None:
         """See `Consumer`."""
-        self._notes[partition] = metadata
+        if partition not in self._closed:
+            self._notes[partition] = metadata
 
     async def commit(
         self, partition: TopicPartition, offset: int, metadata: str
@@ -77,8 +90,10 @@ class Commits:
         """See `Consumer`; the poll thread sends it, in its next turn.
 
         Raises:
-            ClientError: The coordinator refused.
+            ClientError: The coordinator refused, or the partition was given up.
         """
+        if partition in self._closed:
+            raise _given_up(partition)
         acknowledged = self._loop.create_future()
         self.want(partition, offset, metadata, acknowledged)
         await acknowledged
@@ -95,6 +110,12 @@ class Commits:
         self._wanted.append(_Awaited(partition, offset, metadata, acknowledged, now))
         self.hurry = now + _HURRY_SECONDS
 
+    def reopen(self, partition: TopicPartition) -> None:
+        """The engine has heard that a partition begins anew: go on with it."""
+        self._finished.pop(partition, None)
+        self._notes.pop(partition, None)
+        self._closed.discard(partition)
+
     # In the poll thread.
 
     def store(self, client: Any, owned: Collection[TopicPartition]) -> None:
@@ -106,12 +127,16 @@ class Commits:
         self._commit_wanted(client, owned)
         while self._notes:
             partition, note = self._notes.popitem()
+            if partition in self._closed:
+                continue
             if partition in owned and self._metadata.get(partition) != note:
                 self._metadata[partition] = note
                 self._changed.add(partition)
         offsets = {}
         while self._finished:
             partition, offset = self._finished.popitem()
+            if partition in self._closed:
+                continue
             if partition in owned and offset > self._stored.get(partition, -1):
                 offsets[partition] = offset
         if offsets:
@@ -136,11 +161,11 @@ class Commits:
             awaited = self._wanted.popleft()
             partition = awaited.partition
             if partition not in owned:
-                self._loop.call_soon_threadsafe(awaited.acknowledged.cancel)
+                self._loop.call_soon_threadsafe(_give_up, awaited)
                 continue
             self._awaited.setdefault(partition, []).append(awaited)
             self._metadata[partition] = awaited.metadata
-            offsets.append(_with_offset(partition, awaited.offset, awaited.metadata))
+            offsets += self._with_metadata({partition: awaited.offset})
         self._commit_soon(client, offsets)
 
     def _commit_soon(self, client: Any, offsets: list[Any]) -> None:
@@ -164,9 +189,23 @@ class Commits:
             self._took(began)
             self.on_commit(None, committed)
 
-    def went_back(self, partition: TopicPartition, committed: int) -> int | None:
-        """Return what this consumer had committed, if that was more than there is."""
-        before = self._acknowledged.get(partition)
+    def last(self, partition: TopicPartition) -> int | None:
+        """Return what the group had committed of a partition, as this consumer knows.
+
+        Returns:
+            The offset of its own last commit, or of the one that it found when the
+            partition was assigned; None is nothing.
+        """
+        return self._acknowledged.get(partition)
+
+    def found(self, partition: TopicPartition, committed: int) -> int | None:
+        """Take note of what is committed of a partition that was assigned.
+
+        Returns:
+            What it was before, if that was more: somebody has set it back.
+        """
+        before = self.last(partition)
+        self._acknowledged[partition] = committed
         return before if before is not None and committed < before else None
 
     def forget(self, partition: TopicPartition) -> None:
@@ -177,12 +216,39 @@ class Commits:
         self._metadata.pop(partition, None)
         self._changed.discard(partition)
         for awaited in self._awaited.pop(partition, ()):
-            self._loop.call_soon_threadsafe(awaited.acknowledged.cancel)
+            self._loop.call_soon_threadsafe(_give_up, awaited)
+
+    def drop(self, client: Any, partition: TopicPartition) -> None:
+        """Forget a partition that is still assigned.
+
+        The client would commit by itself, when it goes, what was stored of it.
+        """
+        self.forget(partition)
+        nothing = _with_offset(partition, confluent_kafka.OFFSET_INVALID, "")
+        client.store_offsets(offsets=[nothing])
 
     def rewind(self, partition: TopicPartition) -> None:
         """Let a partition's offset go back: its log is another one."""
         self.forget(partition)
         self._acknowledged.pop(partition, None)
+
+    def begin_anew(self, client: Any, partition: TopicPartition) -> None:
+        """Let a partition go on in another log, or further down.
+
+        What the engine finishes until it has heard of that, see `reopen`, does not
+        count.
+        """
+        self._closed.add(partition)
+        self.drop(client, partition)
+        self.rewind(partition)
+
+    def pin(self, client: Any, partition: TopicPartition, offset: int) -> None:
+        """Commit where a partition goes on, though that may be a step back.
+
+        The client by itself commits only what is above its last commit.
+        """
+        self._stored[partition] = offset
+        self._commit_soon(client, self._with_metadata({partition: offset}))
 
     def on_commit(self, error: KafkaError | None, offsets: list[Any]) -> None:
         """Take note of what became of a commit."""
@@ -236,8 +302,11 @@ class Commits:
             )
 
     def _with_metadata(self, offsets: Mapping[TopicPartition, int]) -> list[Any]:
-        metadata = self._metadata
-        return [_with_offset(p, at, metadata.get(p, "")) for p, at in offsets.items()]
+        metadata, ids = self._metadata, self._topic_ids
+        return [
+            _with_offset(p, at, with_topic_id(ids.get(p), metadata.get(p, "")))
+            for p, at in offsets.items()
+        ]
 
 
 def _with_offset(partition: TopicPartition, offset: int, metadata: str) -> Any:
@@ -253,3 +322,15 @@ def _settle(awaited: _Awaited, error: KafkaError | None) -> None:
         awaited.acknowledged.set_result(None)
     else:
         awaited.acknowledged.set_exception(client_error(error, doing="commit"))
+
+
+def _give_up(awaited: _Awaited) -> None:
+    """Tell who waits that the partition is not this consumer's to commit any more."""
+    if not awaited.acknowledged.done():
+        awaited.acknowledged.set_exception(_given_up(awaited.partition))
+
+
+def _given_up(partition: TopicPartition) -> ClientError:
+    return ClientError(
+        f"{partition}: not committed, the partition was given up.", code="_STATE"
+    )

@@ -41,6 +41,12 @@ _REFUSED = {
 }
 """What no retry cures, and what does."""
 
+_CONNECTION = (
+    *("bootstrap.", "security.", "sasl.", "ssl.", "enable.ssl.", "oauth", "client.id"),
+    *("socket.", "broker.address.", "api.version."),
+)
+"""What begins the settings that say how to connect."""
+
 _NOISE = ("FAIL", "ERROR", "REQTMOUT", "GETPID", "CONFWARN", "SESSTMOUT")
 """librdkafka's log lines that say again and again what we say once."""
 
@@ -143,7 +149,7 @@ def create_topic(
         ClientError: The broker refuses, or none answers.
     """
     partitions = partition_count(client, like) or 1
-    admin = AdminClient({name: config[name] for name in config if _is_for_all(name)})
+    admin = AdminClient(connecting(config))
     new = NewTopic(topic, num_partitions=partitions, replication_factor=-1)
     [created] = admin.create_topics([new], request_timeout=REQUEST_SECONDS).values()
     try:
@@ -157,11 +163,9 @@ def create_topic(
     return partitions
 
 
-def _is_for_all(name: str) -> bool:
-    """Whether a setting is about the connection, and so for any client."""
-    return name.startswith(
-        ("bootstrap.", "security.", "sasl.", "ssl.", "oauth", "client.id", "socket.")
-    )
+def connecting(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that say how to connect, for any client."""
+    return {name: config[name] for name in config if name.startswith(_CONNECTION)}
 
 
 def is_embedded(metadata: Any) -> bool:

@@ -7,9 +7,7 @@ bounded for each partition (backpressure.py).
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
-import re
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -23,7 +21,6 @@ from fastkafka.errors import ClientError, FastKafkaError
 from fastkafka.observe.events import Event
 from fastkafka.policies import SUFFIX, leaves_out_dead_letters
 from fastkafka.transport.base import (
-    Committed,
     ConsumerListener,
     ConsumerState,
     Record,
@@ -33,10 +30,13 @@ from fastkafka.transport.base import (
 from fastkafka.transport.intake import HIGH_RECORDS as HIGH_RECORDS
 from fastkafka.transport.intake import POLL_RECORDS as POLL_RECORDS
 from fastkafka.transport.intake import Intake
+from fastkafka.transport.librdkafka.assignments import (
+    NEW_PARTITIONS_SECONDS,
+    Assignments,
+)
 from fastkafka.transport.librdkafka.backpressure import PATIENCE_SECONDS, BackPressure
 from fastkafka.transport.librdkafka.commits import Commits
 from fastkafka.transport.librdkafka.connection import (
-    REQUEST_SECONDS,
     Connection,
     client_error,
     is_embedded,
@@ -45,14 +45,15 @@ from fastkafka.transport.librdkafka.connection import (
     make_client,
     missing_topics,
 )
+from fastkafka.transport.librdkafka.gaps import Gaps
 from fastkafka.transport.librdkafka.seeks import Seek, Seeks
 from fastkafka.transport.librdkafka.starts import Starts
-from fastkafka.transport.wording import not_assigned, rewound
+from fastkafka.transport.librdkafka.topic_watch import TopicWatch
+from fastkafka.transport.wording import not_assigned
 
 POLL_SECONDS = 0.1
 _HURRIED_POLL_SECONDS = 0.002
 """While somebody waits for a commit, which the thread cannot be woken for."""
-_NEW_PARTITIONS_SECONDS = 10.0
 _LOOK_SECONDS = 1.0
 
 _EMBEDDED = {
@@ -86,7 +87,9 @@ class LibrdkafkaConsumer:
         self._topics = sorted(topics)
         self._names = [t for t in self._topics if not t.startswith("^")]
         self._listener = listener
-        self._starts = Starts(start_at, on_gap)
+        self._watch = TopicWatch(config)
+        self._start_at = start_at
+        self._on_gap = on_gap
         self._revoke_timeout = revoke_timeout
         self._in_group = "group.id" in config
         self._connection = Connection(str(config.get("bootstrap.servers", "")))
@@ -98,6 +101,9 @@ class LibrdkafkaConsumer:
         self._pressure = BackPressure()
         self._seeks = Seeks()
         self._commits: Commits
+        self._starts: Starts
+        self._gaps: Gaps
+        self._assignments: Assignments
         self._ends: dict[TopicPartition, int] = {}
         self._looked_at = 0.0
         self._caught_up = threading.Event()
@@ -106,7 +112,6 @@ class LibrdkafkaConsumer:
         self._missing: Collection[str] = ()
         self._look_for_missing = 0.0
         self._polled = self._poll_seconds = 0.0
-        self._look_for_partitions = 0.0
 
     # What the engine calls, on the event loop.
 
@@ -116,7 +121,10 @@ class LibrdkafkaConsumer:
         self._ready = self._loop.create_future()
         self._ended = self._loop.create_future()
         interval = int(self._config.get("auto.commit.interval.ms", 5000)) / 1000
-        self._commits = Commits(interval, self._loop)
+        self._commits = Commits(interval, self._loop, self._watch.ours)
+        self._starts = Starts(
+            self._start_at, self._on_gap, self._watch, self._commits.last
+        )
         threading.Thread(
             target=self._run, name="fastkafka-consumer", daemon=True
         ).start()
@@ -199,6 +207,8 @@ class LibrdkafkaConsumer:
                 self._poll()
         except KafkaException as error:
             self._fail(client_error(error.args[0], doing="consume"))
+        except ClientError as error:
+            self._fail(error)
         except Exception as error:  # noqa: BLE001 - a thread that dies silently stalls
             logger.exception("The poll thread failed.")
             self._fail(
@@ -215,12 +225,9 @@ class LibrdkafkaConsumer:
         client = self._make_client()
         try:
             metadata = self._connection.wait_for_broker(client, self._names)
-            if is_embedded(metadata) and "group.protocol" in self._config:
-                client.close()
-                self._config.update(_EMBEDDED)
-                for name in _NOT_WITH_KIP_848:
-                    self._config.pop(name, None)
-                client = self._make_client()
+            if is_embedded(metadata):
+                self._watch.off()
+                client = self._make_embedded_client(client)
             missing = missing_topics(client, self._names, doing="read")
             self._starts.look(client, missing)
         except KafkaException as failed:
@@ -233,14 +240,51 @@ class LibrdkafkaConsumer:
         self._unknown.update(missing)
         self._missing = frozenset(missing)
         self._client = client
+        self._watch.look(self._names)  # its first answer takes longest
+        self._gaps = Gaps(
+            self._starts,
+            self._watch,
+            self._commits,
+            self._pressure,
+            in_group=self._in_group,
+            incremental=self._incremental,
+            tell=lambda gap: self._tell(self._say_gap, gap),
+            fail=self._fail,
+        )
+        self._assignments = Assignments(
+            self._topics,
+            self._listener,
+            self._loop,
+            self._tell,
+            starts=self._starts,
+            commits=self._commits,
+            gaps=self._gaps,
+            pressure=self._pressure,
+            connection=self._connection,
+            incremental=self._incremental,
+            revoke_timeout=self._revoke_timeout,
+        )
         if self._in_group:
-            client.subscribe(
-                self._topics,
-                on_assign=self._on_assign,
-                on_revoke=self._on_revoke,
-                on_lost=self._on_lost,
-            )
+            self._assignments.subscribe(client)
         return missing
+
+    @property
+    def _incremental(self) -> bool:
+        strategy = str(self._config.get("partition.assignment.strategy", ""))
+        return (
+            self._config.get("group.protocol") == "consumer"
+            or strategy == "cooperative-sticky"
+        )
+
+    def _make_embedded_client(self, client: Any) -> Any:
+        """Return a client with what suits the embedded broker."""
+        if "group.protocol" not in self._config:
+            return client
+        client.close()
+        self._config.update(_EMBEDDED)
+        for name in _NOT_WITH_KIP_848:
+            self._config.pop(name, None)
+        return self._make_client()
 
     def _make_client(self) -> Any:
         config = dict(self._config)
@@ -274,7 +318,7 @@ class LibrdkafkaConsumer:
             self._store(client)
         self._pressure.apply(client)
         if not self._in_group:
-            self._assign_by_hand(client)
+            self._assignments.by_hand(client)
         self._connection.probe(client, self._names)
         self._look(client)
 
@@ -308,6 +352,11 @@ class LibrdkafkaConsumer:
         self._listener.on_records(runs)
         self._loop.call_soon(self._caught_up.set)
 
+    def _say_gap(self, gap: Event) -> None:
+        """On the loop: from now on, what the engine finishes counts again."""
+        self._listener.on_event(gap)
+        self._commits.reopen(self._partition_of(gap.topic, gap.partition))
+
     def _store(self, client: Any) -> None:
         """Hand what is finished to the client, which commits it in its interval."""
         if self._in_group:
@@ -319,12 +368,15 @@ class LibrdkafkaConsumer:
         if now < self._looked_at + _LOOK_SECONDS:
             return
         self._looked_at = now
-        for partition in list(self._pressure.intake):
+        ends = {}
+        for partition in self._pressure.intake:
             _, end = client.get_watermark_offsets(_plain(partition), cached=True)
             if end >= 0:
-                self._ends[partition] = end
+                ends[partition] = end
+        self._ends = ends
+        self._gaps.look(client)
         if self._missing and self._connection.up and now > self._look_for_missing:
-            self._look_for_missing = now + _NEW_PARTITIONS_SECONDS
+            self._look_for_missing = now + NEW_PARTITIONS_SECONDS
             with contextlib.suppress(ClientError):  # no broker says; the next time
                 missing = missing_topics(client, self._missing, doing="read")
                 self._missing = frozenset(missing)
@@ -335,82 +387,9 @@ class LibrdkafkaConsumer:
             self._client.close()
         except (KafkaException, RuntimeError) as error:
             logger.error("The consumer did not close cleanly: %s", error)
+        self._watch.close()
 
-    # The client's callbacks, in the thread, inside poll, consume and close.
-
-    def _on_assign(self, client: Any, assigned: list[Any]) -> None:
-        partitions = [self._partition_of(p.topic, p.partition) for p in assigned]
-        positions: list[Any] = []
-        committed: dict[TopicPartition, Committed] = {}
-        if assigned:
-            positions, committed = self._starts.positions(client, assigned)
-        self._take_over({p: committed.get(p) for p in partitions})
-        self._look_for_rewinds(committed)
-        if self._incremental:
-            client.incremental_assign(positions)
-        else:
-            client.assign(positions)
-        self._pressure.apply(client)
-
-    def _take_over(self, partitions: Mapping[TopicPartition, Committed | None]) -> None:
-        self._pressure.add(partitions)
-        self._tell(self._listener.on_assigned, partitions)
-
-    @property
-    def _incremental(self) -> bool:
-        strategy = str(self._config.get("partition.assignment.strategy", ""))
-        return (
-            self._config.get("group.protocol") == "consumer"
-            or strategy == "cooperative-sticky"
-        )
-
-    def _on_revoke(self, client: Any, revoked: list[Any]) -> None:
-        partitions = [self._partition_of(p.topic, p.partition) for p in revoked]
-        if not partitions:
-            return
-        ending = self._listener.on_revoked(partitions)
-        try:
-            waiting = asyncio.run_coroutine_threadsafe(ending, self._loop)
-        except RuntimeError:  # the loop is closed: the program ended without a stop
-            ending.close()
-            return
-        try:
-            waiting.result(self._revoke_timeout)
-        except (TimeoutError, concurrent.futures.CancelledError):
-            waiting.cancel()
-            logger.warning(
-                "Handlers did not end within %.0f s of a revoke; what they are doing "
-                "is not committed, and the partitions' next owner does it again: %s",
-                self._revoke_timeout,
-                ", ".join(map(str, partitions)),
-            )
-        self._commit(client, partitions)
-        self._forget(partitions)
-        if self._incremental:
-            client.incremental_unassign(revoked)
-        else:
-            client.unassign()
-
-    def _commit(self, client: Any, partitions: Collection[TopicPartition]) -> None:
-        """Commit what is finished, and wait until it is."""
-        try:
-            # Of all partitions: the interval commits what is finished in the others.
-            self._store(client)
-            if self._in_group:
-                self._commits.commit_now(client, partitions)
-        except KafkaException as error:
-            self._commits.on_failure(error.args[0])
-
-    def _on_lost(self, client: Any, lost: list[Any]) -> None:
-        partitions = [self._partition_of(p.topic, p.partition) for p in lost]
-        self._forget(partitions)
-        self._tell(self._listener.on_lost, partitions)
-
-    def _forget(self, partitions: Collection[TopicPartition]) -> None:
-        for partition in partitions:
-            self._pressure.forget(partition)
-            self._commits.forget(partition)
-            self._ends.pop(partition, None)
+    # The client's news, in the thread, inside poll, consume and close.
 
     def _on_error(self, error: KafkaError) -> None:
         self._connection.on_error(error)
@@ -425,8 +404,10 @@ class LibrdkafkaConsumer:
                 records.append(message)
             elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 self._topic_unknown(error)
+                self._gaps.hint()
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-                self._cross_gap(message, error)
+                partition, position = self._partition(message), message.offset() or 0
+                self._gaps.cross(self._client, partition, error, position)
             elif (
                 error.fatal() or error.code() == KafkaError._FATAL or is_refusal(error)
             ):
@@ -434,44 +415,6 @@ class LibrdkafkaConsumer:
             elif error.code() != KafkaError._PARTITION_EOF:
                 logger.warning("%s", client_error(error, doing="consume"))
         return records
-
-    def _cross_gap(self, message: Message, error: KafkaError) -> None:
-        """Go on behind records that the broker no longer has, or end the app."""
-        partition = self._partition(message)
-        if partition not in self._pressure.intake:
-            return
-        gap = self._starts.gap(self._client, partition, error)
-        if isinstance(gap, ClientError):
-            # The topic may be another one by now: no old offset belongs into it.
-            for other in [
-                p for p in self._pressure.intake if p.topic == partition.topic
-            ]:
-                self._pressure.forget(other)
-                self._commits.forget(other)
-            self._fail(gap)
-            return
-        self._commits.rewind(partition)
-        assert gap.offset is not None
-        self._go_on_at(partition, gap.offset)
-        self._notice(gap)
-
-    def _go_on_at(self, partition: TopicPartition, offset: int) -> None:
-        """Read a partition from another offset on.
-
-        After a gap the client does not seek: the partition is to be assigned again.
-        """
-        client, there = self._client, _with_offset(partition, offset)
-        if self._incremental:
-            client.incremental_unassign([there])
-            client.incremental_assign([there])
-        else:
-            others = [p for p in client.assignment() if partition != _place(p)]
-            client.assign([*client.position(others), there])
-        if (
-            partition in self._pressure.paused
-        ):  # it may stay so when it is assigned anew
-            client.resume([there])
-            self._pressure.paused.discard(partition)
 
     def _seek(self, seek: Seek) -> None:
         """Do what was asked for by `seek`; its commit follows in the same turn."""
@@ -482,9 +425,10 @@ class LibrdkafkaConsumer:
             return
         self._commits.rewind(partition)
         try:
-            self._client.seek(_with_offset(partition, offset))
+            there = confluent_kafka.TopicPartition(*partition, offset)
+            self._client.seek(there)
         except KafkaException:  # it has not begun to fetch
-            self._go_on_at(partition, offset)
+            self._gaps.go_on_at(self._client, partition, offset)
         self._pressure.begin_again(self._client, partition)
         self._tell(self._listener.on_sought, partition, offset)
         self._tell(_set_result, seek.moved, None)
@@ -493,17 +437,6 @@ class LibrdkafkaConsumer:
         else:
             self._tell(_set_result, seek.committed, None)
 
-    def _look_for_rewinds(self, committed: Mapping[TopicPartition, Committed]) -> None:
-        for partition, (offset, _) in committed.items():
-            before = self._commits.went_back(partition, offset)
-            if before is not None:
-                self._commits.rewind(partition)
-                self._notice(rewound(partition, before, offset))
-
-    def _notice(self, event: Event) -> None:
-        logger.warning("%s", event.text)
-        self._tell(self._listener.on_event, event)
-
     def _topic_unknown(self, error: KafkaError) -> None:
         text = error.str()
         if text not in self._unknown and not any(t in text for t in self._unknown):
@@ -511,34 +444,6 @@ class LibrdkafkaConsumer:
             logger.warning("%s", client_error(error, doing="consume"))
 
     # Small things.
-
-    def _assign_by_hand(self, client: Any) -> None:
-        """Without a group, take every partition, and those that appear later too."""
-        now = time.monotonic()
-        if now < self._look_for_partitions or not self._connection.up:
-            return
-        first = not self._look_for_partitions
-        self._look_for_partitions = now + _NEW_PARTITIONS_SECONDS
-        added = []
-        try:
-            found = client.list_topics(timeout=REQUEST_SECONDS).topics
-        except KafkaException:
-            self._connection.lost()
-            return
-        for topic in found:
-            if not any(t == topic or re.fullmatch(t, topic) for t in self._topics):
-                continue
-            offset = self._starts.without_group(topic)
-            added += [
-                confluent_kafka.TopicPartition(topic, number, offset)
-                for number in found[topic].partitions
-                if self._partition_of(topic, number) not in self._pressure.intake
-            ]
-        if added or first:
-            new = [self._partition_of(p.topic, p.partition) for p in added]
-            self._take_over(dict.fromkeys(new))
-            if added:
-                client.incremental_assign(added)
 
     def _partition(self, message: Message) -> TopicPartition:
         return self._partition_of(message.topic(), message.partition())
@@ -565,16 +470,8 @@ def _topic_and_partition(message: Message) -> tuple[Any, Any]:
     return message.topic(), message.partition()
 
 
-def _place(partition: Any) -> tuple[str, int]:
-    return partition.topic, partition.partition
-
-
 def _plain(partition: TopicPartition) -> Any:
     return confluent_kafka.TopicPartition(partition.topic, partition.partition)
-
-
-def _with_offset(partition: TopicPartition, offset: int) -> Any:
-    return confluent_kafka.TopicPartition(partition.topic, partition.partition, offset)
 
 
 def _set_result(future: asyncio.Future[Any], result: Any) -> None:

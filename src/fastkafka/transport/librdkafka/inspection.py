@@ -26,6 +26,7 @@ from fastkafka.transport.librdkafka.connection import (
     REQUEST_SECONDS,
     Connection,
     client_error,
+    connecting,
     is_embedded,
     is_refusal,
     make_client,
@@ -42,16 +43,11 @@ from fastkafka.transport.librdkafka.sender import (
     Position,
     Sending,
 )
+from fastkafka.transport.topic_ids import split_topic_id
 
 _EMBEDDED_PARTITIONS = 4
 _ADMIN_SECONDS = 15.0
 """How long a request to the controller may take: it may be moving."""
-
-_CONNECTION = (
-    *("bootstrap.", "security.", "sasl.", "ssl.", "enable.ssl.", "oauth", "client.id"),
-    *("socket.", "broker.address.", "api.version."),
-)
-"""What begins the settings that say how to connect, for any client."""
 
 _SPECS: Any = OffsetSpec  # it has no annotations
 _EARLIEST, _LATEST = _SPECS.earliest(), _SPECS.latest()
@@ -73,7 +69,7 @@ class Inspection:
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        self._config = {n: config[n] for n in config if n.startswith(_CONNECTION)}
+        self._config = connecting(config)
         self.servers = str(config.get("bootstrap.servers", ""))
         """The cluster's address."""
         self.embedded = False
@@ -380,7 +376,7 @@ class Inspection:
             if answer.error is not None:
                 raise client_error(answer.error, doing=doing)
         return {
-            a.partition: Commit(a.offset, a.metadata or "")
+            a.partition: Commit(a.offset, split_topic_id(a.metadata or "")[1])
             for a in answers
             if a.offset >= 0
         }

@@ -45,8 +45,8 @@ class Seeks:
         committed: asyncio.Future[Any] = loop.create_future()
         self.waiting.append(Seek(partition, offset, intake, moved, committed))
         await moved
-        # It may be cancelled, too, when the partition goes away.
         await asyncio.wait({committed}, timeout=COMMIT_SECONDS)
-        if not committed.done() or committed.cancelled():
-            return False
-        return committed.exception() is None
+        if committed.done():
+            return committed.exception() is None
+        committed.add_done_callback(asyncio.Future.exception)  # nobody waits any more
+        return False

@@ -14,6 +14,7 @@ from fastkafka.transport.memory.consumer import MemoryConsumer
 from fastkafka.transport.memory.faults import Request
 from fastkafka.transport.memory.groups import Group
 from fastkafka.transport.memory.log import MemoryRecord
+from fastkafka.transport.memory.lookup import find_client, find_consumer, no_client
 from fastkafka.transport.memory.producer import MemoryProducer
 from fastkafka.transport.memory.transactions import TransactionalProducer
 
@@ -132,6 +133,16 @@ class MemoryBroker:
         self._cluster.create_topic(
             name, partitions, max_message_bytes=max_message_bytes, retention=retention
         )
+
+    def delete_topic(self, name: str) -> None:
+        """Delete a topic, its records, and what groups have committed of it.
+
+        Another one of its name is another topic: it has another id.
+
+        Raises:
+            ConfigError: There is no such topic.
+        """
+        self._cluster.delete_topic(name)
 
     def create_partitions(self, topic: str, partitions: int) -> None:
         """Give a topic more partitions: so many in all.
@@ -265,7 +276,7 @@ class MemoryBroker:
         for group in self._cluster.groups.values():
             if member_id in group.members:
                 return group.members[member_id].generation
-        raise self._no_client(member_id)
+        raise no_client(self._cluster, member_id)
 
     def rebalance(self, group: str | None = None) -> None:
         """Move every partition to another member; a lone member loses and regains its.
@@ -354,7 +365,7 @@ class MemoryBroker:
         Raises:
             ConfigError: There is no such client.
         """
-        self._client(client).vanish()
+        find_client(self._cluster, client).vanish()
 
     def suspend(self, consumer: MemoryConsumer | str) -> None:
         """Let a consumer hang, as in a process that is stopped (SIGSTOP).
@@ -365,7 +376,7 @@ class MemoryBroker:
         Raises:
             ConfigError: There is no such consumer.
         """
-        self._consumer(consumer).suspend()
+        find_consumer(self._cluster, consumer).suspend()
 
     def resume(self, consumer: MemoryConsumer | str) -> None:
         """Let a consumer go on that hung.
@@ -376,7 +387,7 @@ class MemoryBroker:
         Raises:
             ConfigError: There is no such consumer.
         """
-        self._consumer(consumer).resume()
+        find_consumer(self._cluster, consumer).resume()
 
     # Time.
 
@@ -478,25 +489,3 @@ class MemoryBroker:
                 f"It has {len(partitions)}, from 0."
             )
         return partitions[number]
-
-    def _client(
-        self, client: MemoryConsumer | MemoryProducer | str
-    ) -> MemoryConsumer | MemoryProducer:
-        for each in self._cluster.clients:
-            if isinstance(each, MemoryConsumer | MemoryProducer):
-                member = getattr(each, "member", None)
-                if client in (each, each.id, member and member.id):
-                    return each
-        raise self._no_client(client)
-
-    def _consumer(self, consumer: MemoryConsumer | str) -> MemoryConsumer:
-        found = self._client(consumer)
-        if not isinstance(found, MemoryConsumer):
-            raise self._no_client(consumer)
-        return found
-
-    def _no_client(self, client: object) -> ConfigError:
-        known = [each.id for each in self._cluster.clients if hasattr(each, "id")]
-        return ConfigError(
-            f"MemoryBroker: no client {client!r} runs here. These do: {known}."
-        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import random
 import re
@@ -87,6 +88,7 @@ class Cluster:
         self._auto_create_topics = auto_create_topics
         self._arrivals = itertools.count()
         self._names = itertools.count(1)
+        self._topic_ids = itertools.count(1)
         self._idle: list[asyncio.Future[None]] = []
 
     # Clients.
@@ -164,9 +166,27 @@ class Cluster:
                 f"MemoryBroker: topic {name!r} cannot have {partitions!r} partitions. "
                 "Give at least 1."
             )
+        number = next(self._topic_ids).to_bytes(16, "big")
+        topic_id = base64.b64encode(number).decode().rstrip("=")
         self.topics[name] = Topic(
-            name, partitions, max_message_bytes=max_message_bytes, retention=retention
+            name,
+            topic_id,
+            partitions,
+            max_message_bytes=max_message_bytes,
+            retention=retention,
         )
+        self.topics_changed()
+
+    def delete_topic(self, name: str) -> None:
+        """Delete a topic, and what groups have committed of it.
+
+        Raises:
+            ConfigError: It does not exist.
+        """
+        deleted = self.topic(name)
+        del self.topics[name]
+        for group in self.groups.values():
+            group.forget(log.where for log in deleted.partitions)
         self.topics_changed()
 
     def topics_changed(self) -> None:
@@ -196,6 +216,12 @@ class Cluster:
             if any(is_meant(name, topic.name) for name in topics)
             for log in topic.partitions
         ]
+
+    def topic_id(self, where: TopicPartition) -> str | None:
+        """Return the id of a partition's topic; None if there is no such partition."""
+        topic = self.topics.get(where.topic)
+        there = topic is not None and where.partition < len(topic.partitions)
+        return topic.id if topic is not None and there else None
 
     def log(self, where: TopicPartition) -> PartitionLog:
         """Return a partition's log as it is at this moment."""

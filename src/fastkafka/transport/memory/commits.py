@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from fastkafka.transport.base import Committed, TopicPartition
 from fastkafka.transport.memory.clock import Clock, Timer
 from fastkafka.transport.memory.faults import Refusal
+from fastkafka.transport.topic_ids import with_topic_id
 
 logger = logging.getLogger("fastkafka.transport")
 
@@ -21,6 +22,7 @@ class Commits:
         interval: Seconds; ``auto.commit.interval.ms``.
         commit: Asks the coordinator; returns why not.
         may_commit: Whether the coordinator can be asked at all.
+        topic_ids: Which topic each partition belongs to, for the metadata.
     """
 
     def __init__(
@@ -29,15 +31,17 @@ class Commits:
         interval: float,
         commit: Callable[[Mapping[TopicPartition, Committed]], Refusal | None],
         may_commit: Callable[[], bool],
+        topic_ids: Mapping[TopicPartition, str],
     ) -> None:
         self._clock = clock
         self._interval = interval
         self._ask = commit
         self._may_commit = may_commit
+        self._topic_ids = topic_ids
         self._waiting: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._metadata: dict[TopicPartition, str] = {}
-        self._highest: dict[TopicPartition, int] = {}
+        self._last: dict[TopicPartition, int] = {}
         self._timer: Timer | None = None
         self.succeeded = self.failed = 0
         self.failing_since: float | None = None
@@ -58,9 +62,23 @@ class Commits:
             self._waiting[partition] = self._committed[partition]
             self.in_time()
 
-    def went_back(self, partition: TopicPartition, committed: int) -> int | None:
-        """Return what this consumer had committed, if that was more than there is."""
-        before = self._highest.get(partition)
+    def last(self, partition: TopicPartition) -> int | None:
+        """Return what the group had committed of a partition, as this consumer knows.
+
+        Returns:
+            The offset of its own last commit, or of the one that it found when the
+            partition was assigned; None is nothing.
+        """
+        return self._last.get(partition)
+
+    def found(self, partition: TopicPartition, committed: int) -> int | None:
+        """Take note of what is committed of a partition that was assigned.
+
+        Returns:
+            What it was before, if that was more: somebody has set it back.
+        """
+        before = self.last(partition)
+        self._last[partition] = committed
         return before if before is not None and committed < before else None
 
     def in_time(self) -> None:
@@ -78,9 +96,12 @@ class Commits:
         """Commit offsets at once; return whether that was possible."""
         if not offsets:
             return True
-        metadata = self._metadata
+        metadata, ids = self._metadata, self._topic_ids
         refusal = self._ask(
-            {p: Committed(at, metadata.get(p, "")) for p, at in offsets.items()}
+            {
+                p: Committed(at, with_topic_id(ids.get(p), metadata.get(p, "")))
+                for p, at in offsets.items()
+            }
         )
         if refusal is not None:
             self.failed += 1
@@ -92,7 +113,7 @@ class Commits:
             return False
         self.succeeded += 1
         self._committed.update(offsets)
-        self._highest.update(offsets)
+        self._last.update(offsets)
         if self.failing_since is not None:
             self.failing_since = None
             logger.warning("Commits succeed again.")
@@ -107,7 +128,7 @@ class Commits:
     def rewind(self, partition: TopicPartition) -> None:
         """Let a partition's offset go back: its log is another one."""
         self.forget(partition)
-        self._highest.pop(partition, None)
+        self._last.pop(partition, None)
 
     def due(self) -> None:
         """Commit what waits: the interval is over."""

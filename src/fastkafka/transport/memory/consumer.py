@@ -23,17 +23,12 @@ from fastkafka.transport.base import (
 )
 from fastkafka.transport.intake import Intake
 from fastkafka.transport.memory.clock import done_within
-from fastkafka.transport.memory.cluster import Cluster, is_meant
+from fastkafka.transport.memory.cluster import Cluster
 from fastkafka.transport.memory.commits import Commits
 from fastkafka.transport.memory.faults import Refusal
 from fastkafka.transport.memory.groups import Group, Member
-from fastkafka.transport.memory.log import PartitionLog
-from fastkafka.transport.wording import (
-    gap_error,
-    gap_passed,
-    not_assigned,
-    rewound,
-)
+from fastkafka.transport.memory.starts import Assigned, Starts
+from fastkafka.transport.wording import not_assigned, rewound
 
 logger = logging.getLogger("fastkafka.transport")
 
@@ -63,8 +58,6 @@ class MemoryConsumer:
         self.member: Member | None = None
         self._cluster = cluster
         self._listener = listener
-        self._start_at = start_at
-        self._on_gap = on_gap
         self._revoke_timeout = revoke_timeout
         self._servers = str(config.get("bootstrap.servers", ""))
         self._group_id: str | None = config.get("group.id")
@@ -81,14 +74,26 @@ class MemoryConsumer:
         self._positions: dict[TopicPartition, int] = {}
         self._intake: dict[TopicPartition, Intake] = {}
         self._full: set[TopicPartition] = set()
-        self._there: set[str] = set()
-        self._started_topics: set[str] = set()
         self._done: dict[TopicPartition, int] = {}
+        self._unheard: set[TopicPartition] = set()
+        """Partitions that begin anew, which the engine has not heard yet."""
+        self._ours: dict[TopicPartition, str] = {}
+        """Which topic the offsets of a partition are of."""
         self._commits = Commits(
             cluster.clock,
             int(config.get("auto.commit.interval.ms", 5000)) / 1000,
             self._commit,
             self._is_connected,
+            self._ours,
+        )
+        self._starts = Starts(
+            cluster,
+            self.topics,
+            self._commits,
+            self._ours,
+            start_at=start_at,
+            on_gap=on_gap,
+            committed_only=self._committed_only,
         )
 
     # What the engine calls.
@@ -98,7 +103,7 @@ class MemoryConsumer:
         self._loop = asyncio.get_running_loop()
         await self._cluster.connect(self._servers)
         missing = self._cluster.missing(self.topics)
-        self._there = {p.topic for p in self._cluster.partitions_of(self.topics)}
+        self._starts.look()
         if self._group_id is not None:
             self._group = self._cluster.group(self._group_id)
         self._running = True
@@ -108,7 +113,11 @@ class MemoryConsumer:
 
     def finished(self, partition: TopicPartition, offset: int) -> None:
         """See `Consumer`."""
-        if not self._running or partition not in self._intake:
+        if (
+            not self._running
+            or partition not in self._intake
+            or partition in self._unheard
+        ):
             return
         self._done[partition] = offset
         if self._group is not None:
@@ -117,7 +126,8 @@ class MemoryConsumer:
 
     def note(self, partition: TopicPartition, metadata: str) -> None:
         """See `Consumer`."""
-        if self._running and self._group is not None and partition in self._intake:
+        ours = partition in self._intake and partition not in self._unheard
+        if self._running and self._group is not None and ours:
             self._commits.note(partition, metadata)
 
     async def commit(
@@ -178,7 +188,11 @@ class MemoryConsumer:
             failing_since=self._commits.failing_since,
             missing=self._cluster.not_there(self.topics),
             paused=set(self._full),
-            ends={p: self._end(self._cluster.log(p)) for p in self._positions},
+            ends={
+                p: self._starts.end(self._cluster.log(p))
+                for p in self._positions
+                if self._is_there(p)
+            },
         )
 
     async def stop(self, timeout: float) -> None:
@@ -242,13 +256,14 @@ class MemoryConsumer:
 
     def assign(self, partitions: Collection[TopicPartition]) -> None:
         """See `GroupClient`."""
+        assert self._group is not None
         try:
-            positions = self._start_positions(partitions)
+            assigned = self._starts.of_group(self._group, partitions)
         except ClientError as error:
             self._fail(error)
             self._loop.call_soon(self._leave)
         else:
-            self._take_over(positions)
+            self._take_over(assigned)
 
     def revoke(self, partitions: Collection[TopicPartition]) -> None:
         """See `GroupClient`."""
@@ -279,6 +294,7 @@ class MemoryConsumer:
             self._assign_by_hand()
         elif self.member is None:
             self._join(self._group)
+        self._cross_into_other_topics()
         self._commits.in_time()
         if self._revoking is None and not self._no_intake:
             self._fetch()
@@ -299,70 +315,20 @@ class MemoryConsumer:
 
     def _assign_by_hand(self) -> None:
         """Without a group, take every partition, and those that appear later too."""
-        positions = {}
-        for partition in self._cluster.partitions_of(self.topics):
-            if partition not in self._intake:
-                new = self._is_new(partition.topic)
-                at_end = _wanted(self._start_at, partition) == "latest" and not new
-                log = self._cluster.log(partition)
-                positions[partition] = log.end if at_end else log.start
-        self._started_topics.update(p.topic for p in positions)
+        positions = self._starts.by_hand(self._intake)
         if positions:
-            self._take_over(positions)
+            self._take_over(Assigned(positions, {}, ()))
 
-    def _start_positions(
-        self, partitions: Collection[TopicPartition]
-    ) -> dict[TopicPartition, int]:
-        """Say where each partition starts: at its commit, else where the app wants.
-
-        With "latest" a new group's start is committed at once, so that what arrives
-        while the app is down later is not skipped. A partition that appears when others
-        of its topic have been read before starts at its beginning.
-        """
-        assert self._group is not None
-        known = {p.topic for p in self._group.committed}
-        positions, pinned = {}, {}
-        for partition in partitions:
-            log = self._cluster.log(partition)
-            start = _wanted(self._start_at, partition)
-            if partition in self._group.committed:
-                positions[partition] = self._group.committed[partition]
-            elif start == "none":
-                raise ClientError(
-                    f"Kafka could not consume: {partition} has no committed offset "
-                    'and `auto_offset_reset="none"` (_AUTO_OFFSET_RESET).',
-                    code="_AUTO_OFFSET_RESET",
-                    fatal=True,
-                )
-            elif (
-                start == "latest"
-                and partition.topic not in known
-                and not self._is_new(partition.topic)
-            ):
-                positions[partition] = pinned[partition] = self._end(log)
-            else:
-                positions[partition] = log.start
-        self._started_topics.update(p.topic for p in partitions)
-        self._commits.now(pinned)
-        return positions
-
-    def _is_new(self, topic: str) -> bool:
-        """Whether what we have not read of a topic came after our start."""
-        return topic in self._started_topics or topic not in self._there
-
-    def _committed(self, partition: TopicPartition) -> Committed | None:
-        if self._group is None or partition not in self._group.committed:
-            return None
-        metadata = self._group.metadata.get(partition, "")
-        return Committed(self._group.committed[partition], metadata)
-
-    def _take_over(self, positions: Mapping[TopicPartition, int]) -> None:
+    def _take_over(self, assigned: Assigned) -> None:
+        positions, committed, gaps = assigned
         self._positions.update(positions)
         self._done.update(positions)
         self._intake.update((partition, Intake()) for partition in positions)
-        committed = {partition: self._committed(partition) for partition in positions}
-        self._tell(self._listener.on_assigned, committed)
+        self._tell(self._listener.on_assigned, {p: committed.get(p) for p in positions})
         self._look_for_rewinds(committed)
+        for gap in gaps:
+            self._commits.rewind(TopicPartition(str(gap.topic), gap.partition or 0))
+            self._passed(gap)
         self.wake()
 
     # Fetching.
@@ -382,15 +348,16 @@ class MemoryConsumer:
             self.wake()
 
     def _has_news(self, partition: TopicPartition) -> bool:
-        if partition in self._full:
+        if partition in self._full or not self._is_there(partition):
             return False
         log = self._cluster.log(partition)
         position = self._positions[partition]
-        return position < self._end(log) or not log.start <= position <= log.end
+        return position < self._starts.end(log) or not log.start <= position <= log.end
 
-    def _end(self, log: PartitionLog) -> int:
-        """Return where this consumer's log ends: open transactions are hidden."""
-        return log.stable if self._committed_only else log.end
+    def _is_there(self, partition: TopicPartition) -> bool:
+        """Whether the topic is there whose offsets we have."""
+        now = self._cluster.topic_id(partition)
+        return now is not None and now == self._ours.get(partition)
 
     def _read(self, partition: TopicPartition, limit: int) -> Run | None:
         log, position = self._cluster.log(partition), self._positions[partition]
@@ -425,41 +392,65 @@ class MemoryConsumer:
 
     def _cross_gap(self, partition: TopicPartition, refusal: Refusal) -> None:
         """Go on behind records that the broker no longer has, or end the app."""
-        log, wanted = self._cluster.log(partition), _wanted(self._on_gap, partition)
-        before = self._positions.pop(partition)
-        if wanted == "stop":
-            code = "_AUTO_OFFSET_RESET"
-            self._fail(gap_error(partition, refusal.text, code=code))
+        position = self._positions[partition]
+        gap = self._starts.gap(partition, position, refusal)
+        self._settle(partition, gap, position)
+
+    def _cross_into_other_topics(self) -> None:
+        """Go on in topics that were made again, or end the app."""
+        for partition in list(self._positions):
+            if self._starts.take(partition, self._ours.get(partition)):
+                before = self._commits.last(partition)
+                gap = self._starts.made_again(partition, before)
+                self._settle(partition, gap, None)
+
+    def _settle(
+        self,
+        partition: TopicPartition,
+        gap: Event | ClientError,
+        position: int | None,
+    ) -> None:
+        """Go on behind a gap, or end the app; a position of None is another log."""
+        if isinstance(gap, ClientError):
+            self._forget([partition])
+            self._fail(gap)
             return
-        gap = gap_passed(
-            partition,
-            refusal.text,
-            before=before,
-            low=log.start,
-            high=self._end(log),
-            on_gap=wanted,
-        )
         assert gap.offset is not None
-        self._commits.rewind(partition)
-        self._positions[partition] = self._done[partition] = gap.offset
-        self._notice(gap)
+        self._positions[partition] = gap.offset
+        if position is None or gap.offset < position:
+            self._begin_anew(partition, gap.offset)
+        self._passed(gap)
         self.wake()
 
-    def _look_for_rewinds(
-        self, committed: Mapping[TopicPartition, Committed | None]
-    ) -> None:
-        for partition, there in committed.items():
-            offset = -1 if there is None else there.offset
-            before = self._commits.went_back(partition, offset)
-            if before is not None:
-                self._commits.rewind(partition)
-                self._notice(rewound(partition, before, offset))
+    def _begin_anew(self, partition: TopicPartition, offset: int) -> None:
+        """What was read before does not count any more."""
+        self._unheard.add(partition)
+        self._intake[partition] = Intake()
+        self._full.discard(partition)
+        self._done[partition] = offset
+        self._commits.rewind(partition)
+        if self._group is not None:
+            self._commits.now({partition: offset})
 
-    def _notice(self, event: Event) -> None:
-        logger.warning("%s", event.text)
-        self._tell(self._listener.on_event, event)
+    def _passed(self, gap: Event) -> None:
+        logger.warning("%s", gap.text)
+        self._tell(self._say_gap, gap)
+
+    def _say_gap(self, gap: Event) -> None:
+        self._listener.on_event(gap)
+        self._unheard.discard(TopicPartition(str(gap.topic), gap.partition or 0))
+
+    def _look_for_rewinds(self, committed: Mapping[TopicPartition, Committed]) -> None:
+        for partition, (offset, _) in committed.items():
+            before = self._commits.found(partition, offset)
+            if before is not None:
+                event = rewound(partition, before, offset)
+                logger.warning("%s", event.text)
+                self._tell(self._listener.on_event, event)
 
     def _has_unfinished(self, partition: TopicPartition) -> bool:
+        if not self._is_there(partition):  # in a new one all is unfinished
+            return self._cluster.topic_id(partition) is not None
         return self._cluster.log(partition).has_after(
             self._done[partition], committed=self._committed_only
         )
@@ -472,6 +463,8 @@ class MemoryConsumer:
         assert self.member is not None
         refusals = (self._cluster.faults.refusal("commit", p) for p in sorted(offsets))
         refusal = next((r for r in refusals if r is not None), None)
+        if any(self._cluster.topic_id(p) is None for p in offsets):
+            refusal = Refusal("UNKNOWN_TOPIC_OR_PART")
         if refusal is None:
             member = self.member
             refusal = self._group.commit(member.id, member.generation, offsets)
@@ -512,7 +505,8 @@ class MemoryConsumer:
         await self._resumed.wait()
         await self._cluster.up.wait()
         if self._running:
-            self._commits.commit(partitions)
+            # What is of a topic that is gone is not for one that takes its place.
+            self._commits.commit([p for p in partitions if self._is_there(p)])
             self._forget(partitions)
 
     def _revoke_no_more(self) -> None:
@@ -555,11 +549,3 @@ class MemoryConsumer:
     def _say(self, function: Callable[..., None], args: Any) -> None:
         if self._running:
             function(*args)
-
-
-def _wanted(by_topic: Mapping[str, str], partition: TopicPartition) -> str:
-    """Return what is said for a topic, by its name or its pattern."""
-    topic = partition.topic
-    if topic in by_topic:
-        return by_topic[topic]
-    return next(at for name, at in by_topic.items() if is_meant(name, topic))

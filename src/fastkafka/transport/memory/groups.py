@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Protocol
 
 from fastkafka.transport.base import Committed, TopicPartition
@@ -197,6 +197,14 @@ class Group:
             self.committed.update((p, c.offset) for p, c in offsets.items())
             self.metadata.update((p, c.metadata) for p, c in offsets.items())
         return refusal
+
+    def forget(self, partitions: Iterable[TopicPartition]) -> None:
+        """Partitions were deleted, and so is what is committed of them."""
+        for partition in partitions:
+            self.committed.pop(partition, None)
+            self.metadata.pop(partition, None)
+            for offsets in self._pending.values():
+                offsets.pop(partition, None)
 
     def commit_in_transaction(
         self,

@@ -194,6 +194,7 @@ class Topic:
 
     Args:
         name: Its name.
+        topic_id: What tells it from another of its name (KIP-516).
         partitions: How many.
         max_message_bytes: Kafka's ``max.message.bytes``.
         retention: Seconds that a record is kept (``retention.ms``); None is for ever.
@@ -202,12 +203,14 @@ class Topic:
     def __init__(
         self,
         name: str,
+        topic_id: str,
         partitions: int,
         *,
         max_message_bytes: int,
         retention: float | None,
     ) -> None:
         self.name = name
+        self.id = topic_id
         self.max_message_bytes = max_message_bytes
         self.retention = retention
         self.partitions: list[PartitionLog] = []

@@ -779,6 +779,17 @@ CLUSTERS = {
 }
 
 
+async def test_a_cluster_that_an_app_does_not_have_is_refused_in_a_test_too() -> None:
+    app = shop(bootstrap_servers_id="prodution")
+
+    with refused(
+        "Given kafka_broker_name 'prodution' is not found in kafka_brokers, available "
+        "options are dict_keys(['localhost'])."
+    ):
+        async with Tester(app):
+            pass
+
+
 async def test_the_only_cluster_is_taken_whatever_its_name() -> None:
     app: Any = shop(kafka_brokers={"demo_broker": {"url": "<url>", "port": "<port>"}})
 

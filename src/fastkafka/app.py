@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-import re
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -21,9 +20,11 @@ from fastkafka import lifespan as lifespans
 from fastkafka import settings as client_settings
 from fastkafka.benchmark import Throughput, benchmarked
 from fastkafka.brokers import (
+    DEFAULT_NAME,
     BrokersSpec,
     Choice,
     KafkaBroker,
+    joined,
     parse_brokers,
 )
 from fastkafka.engine.door import Door
@@ -33,6 +34,7 @@ from fastkafka.errors import (
     NotStartedError,
     RecordError,
 )
+from fastkafka.info import check_contact, check_texts, default_group
 from fastkafka.lifespan import Lifespan
 from fastkafka.observe.events import Listener
 from fastkafka.observe.snapshot import Problem, Snapshot
@@ -116,7 +118,7 @@ class FastKafka(Router):
         kafka_brokers: BrokersSpec | None = None,
         root_path: str | None = None,
         lifespan: Lifespan | None = None,
-        bootstrap_servers_id: str = "localhost",
+        bootstrap_servers_id: str = DEFAULT_NAME,
         bootstrap_servers: str | Sequence[str] | None = None,
         order: Order = "partition",
         concurrency: int = DEFAULT_CONCURRENCY,
@@ -140,6 +142,8 @@ class FastKafka(Router):
         )
         self._timeout = check_timeout(handler_timeout, where="FastKafka")
         lifespans.check(lifespan)
+        check_texts({"title": title, "description": description, "version": version})
+        check_contact(contact)
         super().__init__()
         self.title = title or ""
         self.description = description or ""
@@ -161,7 +165,7 @@ class FastKafka(Router):
         """The same, whose assertions are awaited."""
         self.run = False
         """Without meaning; apps of the original may read it."""
-        address = _joined(bootstrap_servers)
+        address = joined(bootstrap_servers)
         if kafka_brokers is None and address is not None:
             kafka_brokers = {bootstrap_servers_id: {"url": address}}
         brokers = parse_brokers(kafka_brokers)
@@ -270,7 +274,7 @@ class FastKafka(Router):
     @property
     def group_id(self) -> str | None:
         """The group of every function that names no other; None is no group."""
-        default = _slug(self.title) or _slug(self._module) or "fastkafka"
+        default = default_group(self.title, self._module)
         return client_settings.group_id(self._settings, default=default)
 
     def snapshot(self) -> Snapshot:
@@ -541,13 +545,3 @@ class FastKafka(Router):
         if override is not None:
             self._choice.check_names(override)
         return override
-
-
-def _joined(servers: str | Sequence[str] | None) -> str | None:
-    if servers is None or isinstance(servers, str):
-        return servers
-    return ",".join(servers)
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

@@ -187,6 +187,24 @@ class ApacheKafkaBroker(LocalBroker):
         while not _has_leaders(admin, name):
             self._look_again(deadline, [])
 
+    def get_service_config_string(self, service: str, *, data_dir: Path) -> str:
+        """Return the first broker's settings, as its file holds them.
+
+        Args:
+            service: "kafka"; Kafka 4 has no ZooKeeper.
+            data_dir: Where its data would be.
+
+        Raises:
+            ConfigError: It does not run, or *service* is another.
+        """
+        if service != "kafka":
+            raise ConfigError(
+                f"ApacheKafkaBroker: there is no service {service!r}. Ask for 'kafka', "
+                "which needs no other since version 4."
+            )
+        process, *_ = running = self._running()
+        return process.settings(running, self._properties_of(process), data_dir)
+
     def kill(self, broker_id: int) -> None:
         """Kill a broker: it can do nothing more, not even close its files (SIGKILL)."""
         process = self._process(broker_id)
@@ -322,6 +340,10 @@ class ApacheKafkaBroker(LocalBroker):
                 f"Ids go from 1 to {len(running)}."
             )
         return running[broker_id - 1]
+
+
+LocalKafkaBroker = ApacheKafkaBroker
+"""Its name up to FastKafka 0.3."""
 
 
 def _admin(bootstrap_servers: str) -> AdminClient:

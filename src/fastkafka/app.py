@@ -7,8 +7,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property, partial
@@ -19,37 +19,20 @@ from fastkafka import codecs, original, params
 from fastkafka import lifespan as lifespans
 from fastkafka import settings as client_settings
 from fastkafka.benchmark import Throughput, benchmarked
-from fastkafka.brokers import (
-    DEFAULT_NAME,
-    BrokersSpec,
-    Choice,
-    KafkaBroker,
-    joined,
-    parse_brokers,
-)
+from fastkafka.brokers import DEFAULT_NAME, BrokersSpec, KafkaBroker, declared
 from fastkafka.engine.door import Door
 from fastkafka.engine.supervisor import BackgroundTask, Supervisor
-from fastkafka.errors import (
-    ConfigError,
-    NotStartedError,
-    RecordError,
-)
+from fastkafka.errors import NotStartedError, RecordError
 from fastkafka.info import check_contact, check_texts, default_group
 from fastkafka.lifespan import Lifespan
 from fastkafka.observe.events import Listener
-from fastkafka.observe.snapshot import Problem, Snapshot
-from fastkafka.policies import (
-    OnFailure,
-    Retry,
-    check_on_failure,
-    check_retry,
-    check_timeout,
-)
-from fastkafka.router import Router, argument_names, check_count, check_order
+from fastkafka.observe.snapshot import Snapshot
+from fastkafka.policies import OnFailure, Retry
+from fastkafka.router import Router, argument_names
 from fastkafka.routing import ConsumerRoute, Order, ProducerRoute, check_topic
 from fastkafka.transport.base import Headers, Producer, Transport
 from fastkafka.transport.librdkafka import LibrdkafkaTransport
-from fastkafka.wiring import Defaults
+from fastkafka.wiring import Defaults, defaults_of_app
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -134,17 +117,15 @@ class FastKafka(Router):
         client_settings.check(
             settings, where="FastKafka", kind="app", also=argument_names(FastKafka)
         )
-        check_order(order, where="FastKafka")
-        check_count("concurrency", concurrency, where="FastKafka")
-        self._retry = check_retry(retry, where="FastKafka") or Retry()
-        self._on_failure: OnFailure = (
-            check_on_failure(on_failure, where="FastKafka") or "dead_letter"
+        own = cast("Mapping[str, object]", settings)
+        self._declared = defaults_of_app(
+            own, order, concurrency, retry, on_failure, handler_timeout
         )
-        self._timeout = check_timeout(handler_timeout, where="FastKafka")
         lifespans.check(lifespan)
         check_texts({"title": title, "description": description, "version": version})
         check_contact(contact)
         super().__init__()
+        self._settings = own
         self.title = title or ""
         self.description = description or ""
         self.version = version or ""
@@ -165,14 +146,7 @@ class FastKafka(Router):
         """The same, whose assertions are awaited."""
         self.run = False
         """Without meaning; apps of the original may read it."""
-        address = joined(bootstrap_servers)
-        if kafka_brokers is None and address is not None:
-            kafka_brokers = {bootstrap_servers_id: {"url": address}}
-        brokers = parse_brokers(kafka_brokers)
-        self._choice = Choice(brokers, bootstrap_servers_id, address)
-        self._order: Order = order
-        self._concurrency = concurrency
-        self._settings = cast("Mapping[str, object]", settings)
+        self._choice = declared(kafka_brokers, bootstrap_servers_id, bootstrap_servers)
         self._transport = transport
         self._retry_at_once = False  # both for the Tester
         self.worker: int | None = None
@@ -199,17 +173,7 @@ class FastKafka(Router):
         """
 
         def register(function: F) -> F:
-            name = params.function_name(function)
-            if not params.is_async(function):
-                raise ConfigError(
-                    f"`{name}` runs in the background, so it must be async. "
-                    f"Write `async def {name}()`."
-                )
-            if params.needs_arguments(function):
-                raise ConfigError(
-                    f"`{name}` runs in the background, where nothing can fill its "
-                    f"parameters. Write `async def {name}()`."
-                )
+            params.check_task(function)
             self._tasks.append(function)
             return function
 
@@ -285,9 +249,7 @@ class FastKafka(Router):
         """
         if self._running is not None:
             return self._running.snapshot()
-        now, text = time.time(), "The app does not run."
-        stopped = Problem("starting", "app", text, now, ready=False)
-        return replace(self._last, time=now, problems=(stopped,))
+        return self._last.stopped()
 
     @cached_property
     def asgi(self) -> Any:
@@ -399,14 +361,7 @@ class FastKafka(Router):
             ConfigError: There is none of that name.
         """
         self._choice.of(kafka_broker_name)  # or raises here, and not at the start
-
-        @asynccontextmanager
-        async def lifespan(web_app: Any) -> AsyncIterator[None]:
-            self.set_kafka_broker(kafka_broker_name)
-            async with self:
-                yield
-
-        return lifespan
+        return lifespans.beside(self, partial(self.set_kafka_broker, kafka_broker_name))
 
     async def __aenter__(self) -> FastKafka:
         """Enter the lifespan, connect, and wait for the first assignment.
@@ -464,12 +419,7 @@ class FastKafka(Router):
         try:
             await supervisor.stop(self.shutdown_timeout)
         finally:
-            # It gets the block's error, but does not get to swallow it.
-            await self._stack.__aexit__(
-                None if own is None else type(own),
-                own,
-                None if own is None else own.__traceback__,
-            )
+            await lifespans.left(self._stack, own)
         if exc is None and supervisor.failure is not None:
             raise supervisor.failure
 
@@ -483,7 +433,7 @@ class FastKafka(Router):
             NotStartedError: The app does not run.
         """
         if self._supervisor is None:
-            raise RuntimeError("The app does not run. Use `async with app:`.")
+            raise NotStartedError("The app does not run. Use `async with app:`.")
         raise await self._supervisor.wait_failed()
 
     # How.
@@ -507,16 +457,11 @@ class FastKafka(Router):
         self._running = None
 
     def _defaults(self) -> Defaults:
-        return Defaults(
-            self._settings,
-            self.group_id,
-            self._order,
-            self._concurrency,
-            self._retry,
-            self._on_failure,
-            self._timeout,
-            self._retry_at_once,
-            self.worker,
+        return replace(
+            self._declared,
+            group_id=self.group_id,
+            retry_at_once=self._retry_at_once,
+            worker=self.worker,
         )
 
     async def _producer_at(self, servers: str | None, *, caller: str) -> Producer:

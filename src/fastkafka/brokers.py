@@ -232,6 +232,23 @@ class Choice:
         )
 
 
+def declared(spec: BrokersSpec | None, name: str, servers: object) -> Choice:
+    """Return the choice that an app's arguments make.
+
+    Args:
+        spec: Its `kafka_brokers`, see `parse_brokers`.
+        name: Its `bootstrap_servers_id`.
+        servers: Its `bootstrap_servers`, which win; see `joined`.
+
+    Raises:
+        ConfigError: One of them cannot be.
+    """
+    address = joined(servers)
+    if spec is None and address is not None:
+        spec = {name: {"url": address}}
+    return Choice(parse_brokers(spec), name, address)
+
+
 def _servers(name: object, entry: object) -> list[KafkaBroker]:
     if not isinstance(name, str):
         raise ConfigError(f"Broker {name!r}: a name is a string. Write {str(name)!r}.")

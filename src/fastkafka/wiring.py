@@ -13,7 +13,14 @@ from typing import Any
 from fastkafka import settings as client_settings
 from fastkafka.engine.supervisor import ConsumerGroup, ProducerGroup
 from fastkafka.errors import ConfigError
-from fastkafka.policies import OnFailure, Retry
+from fastkafka.policies import (
+    OnFailure,
+    Retry,
+    check_on_failure,
+    check_retry,
+    check_timeout,
+)
+from fastkafka.router import check_count, check_order
 from fastkafka.routing import (
     ConsumerRoute,
     Handler,
@@ -55,7 +62,7 @@ class Defaults:
     retry: Retry
     on_failure: OnFailure
     timeout: float | None
-    retry_at_once: bool
+    retry_at_once: bool = False
     worker: int | None = None
 
     def consumer_groups(
@@ -165,6 +172,33 @@ class Defaults:
             on_failure=route.on_failure or self.on_failure,
             timeout=(route.timeout or self.timeout) if route.plan.is_async else None,
         )
+
+
+def defaults_of_app(
+    settings: Mapping[str, object],
+    order: Order,
+    concurrency: int,
+    retry: Retry | None,
+    on_failure: OnFailure,
+    timeout: float | None,
+) -> Defaults:
+    """Return what an app has declared; its group depends on what it is called later.
+
+    Raises:
+        ConfigError: Something of it cannot be.
+    """
+    where = "FastKafka"
+    check_order(order, where=where)
+    check_count("concurrency", concurrency, where=where)
+    return Defaults(
+        settings,
+        None,
+        order,
+        concurrency,
+        check_retry(retry, where=where) or Retry(),
+        check_on_failure(on_failure, where=where) or "dead_letter",
+        check_timeout(timeout, where=where),
+    )
 
 
 def _check_starts(handlers: Sequence[Handler]) -> None:

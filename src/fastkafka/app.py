@@ -373,7 +373,8 @@ class FastKafka(Router):
         """
         if self._supervisor is not None:
             raise RuntimeError(
-                f"The app '{self.title}' runs already. Stop it before you start it."
+                f"The app '{self.title or self._module}' runs already. "
+                "Stop it before you start it."
             )
         supervisor = self._supervise()
         for remark in self._defaults().remarks((*self.consumers, *self.producers)):

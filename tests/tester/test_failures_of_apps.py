@@ -120,6 +120,24 @@ async def test_bytes_that_do_not_fit_fail_as_they_would_in_production() -> None:
 PARKS: Any = {"on_failure": "dead_letter"}
 
 
+async def test_what_a_decoder_of_ones_own_raises_comes_out_with_its_traceback() -> None:
+    app = FastKafka(title="Shop")
+
+    def decode(raw: bytes, model: type[Order]) -> Order:
+        raise KeyError("no such format")
+
+    @app.consumes(topic="orders", decoder=decode)
+    async def on_orders(order: Order) -> None: ...
+
+    with pytest.raises(DecodingError) as error:
+        async with Tester(app) as tester:
+            await tester.to_orders(b"?")
+            await tester.idle()
+
+    assert str(error.value) == "orders[0]@0: KeyError: 'no such format'"
+    assert "in decode" in "".join(traceback.format_exception(error.value))
+
+
 async def test_what_was_parked_is_raised_where_a_mock_is_awaited() -> None:
     with pytest.raises(HandlerError, match="no price"):
         async with Tester(failing(LookupError("no price"), **PARKS)) as tester:

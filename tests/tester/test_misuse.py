@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from fastkafka import NotStartedError
+from fastkafka import FastKafka, NotStartedError
 from fastkafka.testing import Tester
 from fastkafka.transport.memory import MemoryBroker
 from tests.tester.shop import Order, refused, shop
@@ -68,6 +69,18 @@ async def test_an_app_that_runs_cannot_be_tested() -> None:
             Tester(app)
         with refused(sentence, RuntimeError):
             await tester.__aenter__()
+
+
+async def test_an_app_without_a_title_is_called_by_its_module() -> None:
+    app = FastKafka(transport=MemoryBroker())
+    called = re.escape(f"the app '{__name__}' runs already")
+    async with app:
+        with pytest.raises(RuntimeError, match=called):
+            Tester(app)
+        with pytest.raises(RuntimeError, match=called):
+            app.create_mocks()
+        with pytest.raises(RuntimeError, match=called.capitalize()):
+            await app.__aenter__()
 
 
 async def test_a_topic_without_a_mirror_is_a_hint() -> None:

@@ -461,8 +461,8 @@ def _check_stopped(apps: Sequence[FastKafka]) -> None:
     for app in apps:
         if app.is_started:
             raise RuntimeError(
-                f"Tester: the app '{app.title}' runs already. A tester starts and "
-                "stops its apps itself. Stop it first."
+                f"Tester: the app '{app.title or app._module}' runs already. "
+                "A tester starts and stops its apps itself. Stop it first."
             )
 
 

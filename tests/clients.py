@@ -20,9 +20,15 @@ def produce(
     *,
     key: bytes | None = None,
     partition: int = -1,
+    idempotent: bool = False,
 ) -> None:
-    """Send values, and return when all are acknowledged."""
-    producer = Producer({"bootstrap.servers": servers, "linger.ms": 1})
+    """Send values, and return when all are acknowledged.
+
+    On Apache Kafka a batch that a new topic refuses may be overtaken by the next,
+    unless the producer is idempotent; the embedded broker makes such a one wait.
+    """
+    config = {"bootstrap.servers": servers, "linger.ms": 1}
+    producer = Producer({**config, "enable.idempotence": idempotent})
     refused: list[Any] = []
 
     def delivered(error: Any, _: Any) -> None:

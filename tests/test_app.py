@@ -40,6 +40,41 @@ def refused(sentence: str) -> Any:
     return pytest.raises(ConfigError, match=f"^{re.escape(sentence)}$")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"title": 5}, "FastKafka: `title` is 5. Write a string: '5'."),
+        ({"version": 1.0}, "FastKafka: `version` is 1.0. Write a string: '1.0'."),
+        (
+            {"description": b"Sells"},
+            """FastKafka: `description` is b'Sells'. Write a string: "b'Sells'".""",
+        ),
+        *(
+            (
+                {"contact": contact},
+                f"FastKafka: `contact` is {contact!r}. Write a dictionary of strings: "
+                "{'name': 'Team', 'url': 'https://example.com', "
+                "'email': 'team@example.com'}.",
+            )
+            for contact in ("us", {"name": 5})
+        ),
+        *(
+            (
+                {"bootstrap_servers": servers},
+                f"FastKafka: `bootstrap_servers` is {servers!r}. "
+                "Write 'localhost:9092', or a list of such strings.",
+            )
+            for servers in (9092, [], ["localhost:9092", 9093])
+        ),
+    ],
+)
+def test_what_an_app_says_about_itself_is_text(
+    arguments: dict[str, Any], sentence: str
+) -> None:
+    with refused(sentence):
+        FastKafka(**arguments)
+
+
 def test_topics_come_from_names_prefixes_or_the_argument() -> None:
     app = FastKafka()
 

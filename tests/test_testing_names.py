@@ -27,6 +27,10 @@ def test_every_name_can_be_imported_and_type_checkers_see_the_same() -> None:
         testing.Testr  # type: ignore[attr-defined] # noqa: B018
 
 
+def test_the_broker_has_its_first_name_too() -> None:
+    assert testing.LocalKafkaBroker is testing.ApacheKafkaBroker
+
+
 def test_importing_it_costs_nothing() -> None:
     program = "import fastkafka.testing, sys; print(*sys.modules)"
     ran = subprocess.run(

@@ -5,11 +5,10 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-import re
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property, partial
@@ -21,34 +20,25 @@ from fastkafka import lifespan as lifespans
 from fastkafka import settings as client_settings
 from fastkafka.benchmark import Throughput, benchmarked
 from fastkafka.brokers import (
+    DEFAULT_NAME,
     BrokersSpec,
-    Choice,
     KafkaBroker,
-    parse_brokers,
+    declared,
 )
 from fastkafka.engine.control import Control
 from fastkafka.engine.door import Door
 from fastkafka.engine.supervisor import BackgroundTask, Supervisor
-from fastkafka.errors import (
-    ConfigError,
-    NotStartedError,
-    RecordError,
-)
+from fastkafka.errors import NotStartedError, RecordError
+from fastkafka.info import check_contact, check_texts, default_group
 from fastkafka.lifespan import Lifespan
 from fastkafka.observe.events import Listener
-from fastkafka.observe.snapshot import Problem, Snapshot
-from fastkafka.policies import (
-    OnFailure,
-    Retry,
-    check_on_failure,
-    check_retry,
-    check_timeout,
-)
-from fastkafka.router import Router, argument_names, check_count, check_order
+from fastkafka.observe.snapshot import Snapshot
+from fastkafka.policies import OnFailure, Retry
+from fastkafka.router import Router, argument_names
 from fastkafka.routing import ConsumerRoute, Order, ProducerRoute, check_topic
 from fastkafka.transport.base import Headers, Producer, Transport
 from fastkafka.transport.librdkafka import LibrdkafkaTransport
-from fastkafka.wiring import Defaults
+from fastkafka.wiring import Defaults, defaults_of_app
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -117,7 +107,7 @@ class FastKafka(Router):
         kafka_brokers: BrokersSpec | None = None,
         root_path: str | None = None,
         lifespan: Lifespan | None = None,
-        bootstrap_servers_id: str = "localhost",
+        bootstrap_servers_id: str = DEFAULT_NAME,
         bootstrap_servers: str | Sequence[str] | None = None,
         order: Order = "partition",
         concurrency: int = DEFAULT_CONCURRENCY,
@@ -133,15 +123,15 @@ class FastKafka(Router):
         client_settings.check(
             settings, where="FastKafka", kind="app", also=argument_names(FastKafka)
         )
-        check_order(order, where="FastKafka")
-        check_count("concurrency", concurrency, where="FastKafka")
-        self._retry = check_retry(retry, where="FastKafka") or Retry()
-        self._on_failure: OnFailure = (
-            check_on_failure(on_failure, where="FastKafka") or "dead_letter"
+        own = cast("Mapping[str, object]", settings)
+        self._declared = defaults_of_app(
+            own, order, concurrency, retry, on_failure, handler_timeout
         )
-        self._timeout = check_timeout(handler_timeout, where="FastKafka")
         lifespans.check(lifespan)
+        check_texts({"title": title, "description": description, "version": version})
+        check_contact(contact)
         super().__init__()
+        self._settings = own
         self.title = title or ""
         self.description = description or ""
         self.version = version or ""
@@ -162,14 +152,7 @@ class FastKafka(Router):
         """The same, whose assertions are awaited."""
         self.run = False
         """Without meaning; apps of the original may read it."""
-        address = _joined(bootstrap_servers)
-        if kafka_brokers is None and address is not None:
-            kafka_brokers = {bootstrap_servers_id: {"url": address}}
-        brokers = parse_brokers(kafka_brokers)
-        self._choice = Choice(brokers, bootstrap_servers_id, address)
-        self._order: Order = order
-        self._concurrency = concurrency
-        self._settings = cast("Mapping[str, object]", settings)
+        self._choice = declared(kafka_brokers, bootstrap_servers_id, bootstrap_servers)
         self._transport = transport
         self._retry_at_once = False  # both for the Tester
         self.worker: int | None = None
@@ -181,7 +164,7 @@ class FastKafka(Router):
         self._running: Supervisor | None = None
         self.control = Control(
             lambda: self._defaults().named(self.consumers),
-            lambda route: route.order or self._order,
+            lambda route: route.order or self._declared.order,
             lambda: self._running,
         )
         """Pauses functions, changes their concurrency, seeks partitions."""
@@ -202,17 +185,7 @@ class FastKafka(Router):
         """
 
         def register(function: F) -> F:
-            name = params.function_name(function)
-            if not params.is_async(function):
-                raise ConfigError(
-                    f"`{name}` runs in the background, so it must be async. "
-                    f"Write `async def {name}()`."
-                )
-            if params.needs_arguments(function):
-                raise ConfigError(
-                    f"`{name}` runs in the background, where nothing can fill its "
-                    f"parameters. Write `async def {name}()`."
-                )
+            params.check_task(function)
             self._tasks.append(function)
             return function
 
@@ -277,7 +250,7 @@ class FastKafka(Router):
     @property
     def group_id(self) -> str | None:
         """The group of every function that names no other; None is no group."""
-        default = _slug(self.title) or _slug(self._module) or "fastkafka"
+        default = default_group(self.title, self._module)
         return client_settings.group_id(self._settings, default=default)
 
     def snapshot(self) -> Snapshot:
@@ -288,9 +261,7 @@ class FastKafka(Router):
         """
         if self._running is not None:
             return self._running.snapshot()
-        now, text = time.time(), "The app does not run."
-        stopped = Problem("starting", "app", text, now, ready=False)
-        return replace(self._last, time=now, problems=(stopped,))
+        return self._last.stopped()
 
     @cached_property
     def asgi(self) -> Any:
@@ -402,14 +373,7 @@ class FastKafka(Router):
             ConfigError: There is none of that name.
         """
         self._choice.of(kafka_broker_name)  # or raises here, and not at the start
-
-        @asynccontextmanager
-        async def lifespan(web_app: Any) -> AsyncIterator[None]:
-            self.set_kafka_broker(kafka_broker_name)
-            async with self:
-                yield
-
-        return lifespan
+        return lifespans.beside(self, partial(self.set_kafka_broker, kafka_broker_name))
 
     async def __aenter__(self) -> FastKafka:
         """Enter the lifespan, connect, and wait for the first assignment.
@@ -421,7 +385,8 @@ class FastKafka(Router):
         """
         if self._supervisor is not None:
             raise RuntimeError(
-                f"The app '{self.title}' runs already. Stop it before you start it."
+                f"The app '{self.title or self._module}' runs already. "
+                "Stop it before you start it."
             )
         supervisor = self._supervise()
         for remark in self._defaults().remarks((*self.consumers, *self.producers)):
@@ -467,12 +432,7 @@ class FastKafka(Router):
         try:
             await supervisor.stop(self.shutdown_timeout)
         finally:
-            # It gets the block's error, but does not get to swallow it.
-            await self._stack.__aexit__(
-                None if own is None else type(own),
-                own,
-                None if own is None else own.__traceback__,
-            )
+            await lifespans.left(self._stack, own)
         if exc is None and supervisor.failure is not None:
             raise supervisor.failure
 
@@ -486,7 +446,7 @@ class FastKafka(Router):
             NotStartedError: The app does not run.
         """
         if self._supervisor is None:
-            raise RuntimeError("The app does not run. Use `async with app:`.")
+            raise NotStartedError("The app does not run. Use `async with app:`.")
         raise await self._supervisor.wait_failed()
 
     # How.
@@ -512,16 +472,11 @@ class FastKafka(Router):
         self.control.forget()
 
     def _defaults(self) -> Defaults:
-        return Defaults(
-            self._settings,
-            self.group_id,
-            self._order,
-            self._concurrency,
-            self._retry,
-            self._on_failure,
-            self._timeout,
-            self._retry_at_once,
-            self.worker,
+        return replace(
+            self._declared,
+            group_id=self.group_id,
+            retry_at_once=self._retry_at_once,
+            worker=self.worker,
         )
 
     async def _producer_at(self, servers: str | None, *, caller: str) -> Producer:
@@ -550,13 +505,3 @@ class FastKafka(Router):
         if override is not None:
             self._choice.check_names(override)
         return override
-
-
-def _joined(servers: str | Sequence[str] | None) -> str | None:
-    if servers is None or isinstance(servers, str):
-        return servers
-    return ",".join(servers)
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

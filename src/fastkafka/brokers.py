@@ -87,6 +87,9 @@ class KafkaBrokers(BaseModel):
 BrokersSpec = KafkaBrokers | Mapping[str, BrokerSpec | Sequence[BrokerSpec]]
 """What `kafka_brokers=` and `brokers=` take."""
 
+DEFAULT_NAME = "localhost"
+"""Of the cluster that an app uses unless somebody chooses another."""
+
 _EXAMPLE = "{'url': 'localhost', 'port': 9092}"
 _ADVICE = {
     "url": f"Write the host name of a broker: {_EXAMPLE}.",
@@ -110,7 +113,7 @@ def parse_brokers(spec: BrokersSpec | None) -> dict[str, list[KafkaBroker]]:
     """
     if spec is None:
         spec = {
-            "localhost": KafkaBroker(url="localhost", description="local kafka broker")
+            DEFAULT_NAME: KafkaBroker(url="localhost", description="local kafka broker")
         }
     if isinstance(spec, KafkaBrokers):
         spec = spec.brokers
@@ -144,6 +147,26 @@ def bootstrap_servers(name: str, brokers: Sequence[KafkaBroker]) -> str:
     return ",".join(
         address for broker in brokers for address in _addresses(name, broker)
     )
+
+
+def joined(servers: object) -> str | None:
+    """Return what `bootstrap_servers=` names, as Kafka clients take it.
+
+    Args:
+        servers: ``host:port``, several with commas, or a list of them; or None.
+
+    Raises:
+        ConfigError: It is something else.
+    """
+    if servers is None or isinstance(servers, str):
+        return servers
+    several = list(servers) if isinstance(servers, Sequence) else []
+    if not several or not all(isinstance(server, str) for server in several):
+        raise ConfigError(
+            f"FastKafka: `bootstrap_servers` is {servers!r}. "
+            "Write 'localhost:9092', or a list of such strings."
+        )
+    return ",".join(several)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +230,23 @@ class Choice:
             f"available options are {self.brokers.keys()}."
             f"{did_you_mean(name, self.brokers)}"
         )
+
+
+def declared(spec: BrokersSpec | None, name: str, servers: object) -> Choice:
+    """Return the choice that an app's arguments make.
+
+    Args:
+        spec: Its `kafka_brokers`, see `parse_brokers`.
+        name: Its `bootstrap_servers_id`.
+        servers: Its `bootstrap_servers`, which win; see `joined`.
+
+    Raises:
+        ConfigError: One of them cannot be.
+    """
+    address = joined(servers)
+    if spec is None and address is not None:
+        spec = {name: {"url": address}}
+    return Choice(parse_brokers(spec), name, address)
 
 
 def _servers(name: object, entry: object) -> list[KafkaBroker]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastkafka.errors import ConfigError
@@ -24,6 +24,31 @@ def check(lifespan: object) -> None:
             f"FastKafka: `lifespan` is {lifespan!r}. Pass a function that takes "
             "the app and is decorated with `@asynccontextmanager`."
         )
+
+
+def beside(
+    app: AbstractAsyncContextManager[Any], before: Callable[[], None]
+) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    """Return a lifespan for another app, beside which *app* runs.
+
+    Args:
+        app: It starts and stops with the other one.
+        before: Called before it starts.
+    """
+
+    @asynccontextmanager
+    async def lifespan(other: Any) -> AsyncIterator[None]:
+        before()
+        async with app:
+            yield
+
+    return lifespan
+
+
+async def left(stack: AsyncExitStack, error: BaseException | None) -> None:
+    """Leave what *stack* holds; it hears of the error, but cannot swallow it."""
+    trace = None if error is None else error.__traceback__
+    await stack.__aexit__(None if error is None else type(error), error, trace)
 
 
 @asynccontextmanager

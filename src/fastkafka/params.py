@@ -219,6 +219,25 @@ def resolve_hints(
         ) from error
 
 
+def check_task(function: Callable[..., Any]) -> None:
+    """Refuse what cannot run in the background.
+
+    Raises:
+        ConfigError: The function is not async, or needs arguments.
+    """
+    name = function_name(function)
+    if not is_async(function):
+        raise ConfigError(
+            f"`{name}` runs in the background, so it must be async. "
+            f"Write `async def {name}()`."
+        )
+    if needs_arguments(function):
+        raise ConfigError(
+            f"`{name}` runs in the background, where nothing can fill its "
+            f"parameters. Write `async def {name}()`."
+        )
+
+
 def needs_arguments(function: Callable[..., Any]) -> bool:
     """Whether the function cannot be called without arguments."""
     return any(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import re
@@ -196,7 +197,7 @@ class Router:
                     "message."
                 )
             self._consumers.append(route)
-            self._attach(name, function)
+            self._attach(name, function, description)
             return function
 
         return register
@@ -274,7 +275,7 @@ class Router:
             )
             producing = ProducingFunction(route)
             self._producing.append(producing)
-            self._attach(name, producing.call)
+            self._attach(name, producing.call, description)
             return cast("Callable[P, R]", producing.call)
 
         return register
@@ -310,10 +311,15 @@ class Router:
     ) -> Mapping[str, Sequence[KafkaBroker]] | None:
         return None if brokers is None else parse_brokers(brokers)
 
-    def _attach(self, name: str, function: Callable[..., Any]) -> None:
-        """Offer a decorated function as an attribute."""
+    def _attach(
+        self, name: str, function: Callable[..., Any], description: str | None = None
+    ) -> None:
+        """Offer a decorated function as an attribute; let it have its description."""
         if not hasattr(type(self), name):
             setattr(self, name, function)
+        if description is not None:
+            with contextlib.suppress(AttributeError):  # methods have no attributes
+                function.description = description  # type: ignore[attr-defined]
 
 
 def argument_names(function: Callable[..., Any]) -> Collection[str]:

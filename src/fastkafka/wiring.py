@@ -14,7 +14,14 @@ from fastkafka import settings as client_settings
 from fastkafka.engine.supervisor import ConsumerGroup, ProducerGroup
 from fastkafka.errors import ConfigError
 from fastkafka.params import function_name
-from fastkafka.policies import OnFailure, Retry
+from fastkafka.policies import (
+    OnFailure,
+    Retry,
+    check_on_failure,
+    check_retry,
+    check_timeout,
+)
+from fastkafka.router import check_count, check_order
 from fastkafka.routing import (
     ConsumerRoute,
     Handler,
@@ -56,7 +63,7 @@ class Defaults:
     retry: Retry
     on_failure: OnFailure
     timeout: float | None
-    retry_at_once: bool
+    retry_at_once: bool = False
     worker: int | None = None
 
     def consumer_groups(
@@ -215,6 +222,33 @@ def _told_apart(spellings: Sequence[Sequence[str]]) -> list[str]:
         for index, name in zip(alike, found, strict=True):
             names[index] = name
     return names
+
+
+def defaults_of_app(
+    settings: Mapping[str, object],
+    order: Order,
+    concurrency: int,
+    retry: Retry | None,
+    on_failure: OnFailure,
+    timeout: float | None,
+) -> Defaults:
+    """Return what an app has declared; its group depends on what it is called later.
+
+    Raises:
+        ConfigError: Something of it cannot be.
+    """
+    where = "FastKafka"
+    check_order(order, where=where)
+    check_count("concurrency", concurrency, where=where)
+    return Defaults(
+        settings,
+        None,
+        order,
+        concurrency,
+        check_retry(retry, where=where) or Retry(),
+        check_on_failure(on_failure, where=where) or "dead_letter",
+        check_timeout(timeout, where=where),
+    )
 
 
 def _check_starts(handlers: Sequence[Handler]) -> None:

@@ -126,6 +126,7 @@ def test_the_originals_public_names_are_here() -> None:
         "ApiKey",
         "EmbeddedBroker",
         "InMemoryBroker",
+        "LocalKafkaBroker",
         "LocalRedpandaBroker",
         "Tester",
         "display_docs",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -13,6 +11,7 @@ import pytest
 
 from fastkafka import FastKafka
 from fastkafka.brokers import KafkaBroker, KafkaBrokers
+from fastkafka.cli import worker
 from fastkafka.encoder import AvroBase
 from fastkafka.executors import DynamicTaskExecutor, SequentialExecutor
 from fastkafka.testing import (
@@ -214,12 +213,43 @@ def test_a_command_has_its_flags(
     assert ended.code == 0
 
 
-def test_the_second_command_has_its_flag() -> None:
-    ran = subprocess.run(
-        [sys.executable, "-m", "fastkafka.cli.worker", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+@pytest.mark.parametrize(
+    ("argument", "answer"),
+    [
+        ("--help", "--kafka-broker"),
+        ("--install-completion", "`fastkafka --install-completion`"),
+        ("--show-completion", "`fastkafka --install-completion`"),
+    ],
+)
+def test_the_second_command_has_its_flags(
+    argument: str, answer: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        worker.run_worker([argument])
 
-    assert "--kafka-broker" in ran.stdout
+    assert ended.value.code == 0
+    assert answer in capsys.readouterr().out
+
+
+def test_a_function_has_its_description() -> None:
+    app = FastKafka()
+
+    @app.consumes(description="Takes orders in")
+    async def on_orders(msg: int) -> None: ...
+
+    @app.produces(description="Tells of invoices")
+    async def to_invoices() -> int:
+        return 1
+
+    assert vars(on_orders)["description"] == "Takes orders in"
+    assert vars(to_invoices)["description"] == "Tells of invoices"
+
+
+def test_methods_can_be_described_too() -> None:
+    class Shop:
+        async def on_orders(self, msg: int) -> None: ...
+
+    app = FastKafka()
+    app.consumes(description="Takes orders in")(Shop().on_orders)
+
+    assert app.consumers[0].description == "Takes orders in"

@@ -135,6 +135,8 @@ class Memory:
 class _Wire:
     """What the two brokers have in common that speak Kafka's protocol."""
 
+    idempotent = False
+
     def __init__(self, servers: str) -> None:
         self.servers = servers
         self.transport: Transport = LibrdkafkaTransport()
@@ -143,7 +145,12 @@ class _Wire:
         self, topic: str, values: Sequence[bytes], *, partition: int = 0
     ) -> None:
         await clients.in_thread(
-            clients.produce, self.servers, topic, values, partition=partition
+            clients.produce,
+            self.servers,
+            topic,
+            values,
+            partition=partition,
+            idempotent=self.idempotent,
         )
 
     async def read(self, topic: str, count: int) -> Sequence[Record]:
@@ -200,6 +207,8 @@ class Embedded(_Wire):
 
 class Apache(_Wire):
     """A real Apache Kafka."""
+
+    idempotent = True
 
     def __init__(self, broker: ApacheKafkaBroker) -> None:
         super().__init__(broker.bootstrap_servers)

@@ -54,6 +54,22 @@ def send(servers: str, topic: str) -> None:
     assert client.flush() == 0
 
 
+def test_its_settings_can_be_read(three: ApacheKafkaBroker) -> None:
+    text = three.get_service_config_string("kafka", data_dir=Path("/srv/data"))
+
+    settings = dict(line.split("=", 1) for line in text.splitlines())
+    first = three.bootstrap_servers.partition(",")[0]
+    assert settings["advertised.listeners"] == f"PLAINTEXT://{first}"
+    assert settings["log.dirs"] == "/srv/data"
+    assert settings["broker.session.timeout.ms"] == "3000"
+    with pytest.raises(
+        ConfigError,
+        match=r"^ApacheKafkaBroker: there is no service 'zookeeper'\. Ask for 'kafka', "
+        r"which needs no other since version 4\.$",
+    ):
+        three.get_service_config_string("zookeeper", data_dir=Path("/srv/data"))
+
+
 def test_a_topic_has_the_partitions_that_were_asked_for(
     apache_kafka: str, topic: Callable[..., str]
 ) -> None:

@@ -351,6 +351,12 @@ def _configure_output(log_level: str, log_format: str) -> None:
     configure_logging(log_level, log_format)
 
 
+_COMPLETION = (
+    "Shells complete the `fastkafka` command: `fastkafka --install-completion`. This "
+    "one has only flags, which services write once."
+)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="run_fastkafka_server_process",
@@ -361,6 +367,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--log-level", default="info")
     parser.add_argument("--log-format", choices=list(LogFormat), default="text")
     parser.add_argument("--shutdown-timeout", type=float, default=25.0)
+    for flag in ("--install-completion", "--show-completion"):
+        parser.add_argument(
+            flag, action="version", version=_COMPLETION, help="See `fastkafka --help`."
+        )
     parser.add_argument("--control", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--commands", default="[]", help=argparse.SUPPRESS)

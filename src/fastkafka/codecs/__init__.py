@@ -76,6 +76,14 @@ def describe(error: Exception) -> str:
     return json.describe(error) or f"{type(error).__name__}: {error}"
 
 
+def is_mistake(error: Exception) -> bool:
+    """Whether a decoder broke, rather than said that a message does not fit.
+
+    Then it matters where, which `describe` does not say.
+    """
+    return type(error) not in (ValueError, Unfit) and not json.describe(error)
+
+
 def for_text(what: str, wanted: Any) -> Callable[[bytes | None], Any]:
     """Compile the conversion of a key or a header.
 

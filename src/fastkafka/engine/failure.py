@@ -97,12 +97,15 @@ def stops_at_once(error: RecordError) -> bool:
 
 def decoding_error(record: Record, cause: Exception) -> DecodingError:
     """Say that a record's bytes do not fit its message."""
-    return DecodingError(
+    error = DecodingError(
         codecs.describe(cause),
         topic=record.topic(),
         partition=record.partition(),
         offset=record.offset(),
     )
+    if codecs.is_mistake(cause):
+        error.__cause__ = cause  # for its traceback
+    return error
 
 
 def handler_error(record: Record, cause: BaseException, *, who: str) -> RecordError:

@@ -5,8 +5,9 @@ Counts are totals since the worker's start. Whoever wants rates subtracts two sn
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -215,6 +216,12 @@ class Snapshot:
     problems: Sequence[Problem] = ()
     loop_lag: float = 0.0
     worker: int = 1
+
+    def stopped(self) -> Snapshot:
+        """Return the same of an app that does not run: not ready, its counts kept."""
+        now = time.time()
+        problem = Problem("starting", "app", "The app does not run.", now, ready=False)
+        return replace(self, time=now, problems=(problem,))
 
     @property
     def live(self) -> bool:

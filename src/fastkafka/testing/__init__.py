@@ -7,7 +7,7 @@ of them need not wait for the others.
 import importlib
 
 _HOMES = {
-    "fastkafka.testing.apache": ("ApacheKafkaBroker",),
+    "fastkafka.testing.apache": ("ApacheKafkaBroker", "LocalKafkaBroker"),
     "fastkafka.testing.embedded": ("ApiKey", "EmbeddedBroker"),
     "fastkafka.testing.in_memory": ("InMemoryBroker",),
     "fastkafka.testing.notebooks": (

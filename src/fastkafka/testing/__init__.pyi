@@ -1,4 +1,5 @@
 from fastkafka.testing.apache import ApacheKafkaBroker as ApacheKafkaBroker
+from fastkafka.testing.apache import LocalKafkaBroker as LocalKafkaBroker
 from fastkafka.testing.embedded import ApiKey as ApiKey
 from fastkafka.testing.embedded import EmbeddedBroker as EmbeddedBroker
 from fastkafka.testing.in_memory import InMemoryBroker as InMemoryBroker

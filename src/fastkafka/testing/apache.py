@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import base64
 import functools
@@ -10,14 +9,11 @@ import logging
 import random
 import shutil
 import signal
-import socket
 import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -26,6 +22,7 @@ from confluent_kafka.cimpl import NewTopic
 from fastkafka.errors import BrokerUnavailableError, ConfigError
 from fastkafka.testing.installation import find_java, find_kafka
 from fastkafka.testing.kafka_process import Guard, KafkaProcess, PortTakenError
+from fastkafka.testing.local import LocalBroker, is_free, partitions_of
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +38,7 @@ _LISTENER_PORTS = range(19_000, 25_000)
 _CONTROLLER_PORTS = range(25_000, 31_000)
 
 
-class ApacheKafkaBroker:
+class ApacheKafkaBroker(LocalBroker):
     """A real Apache Kafka, one broker or several, in a temporary folder.
 
     It needs Java and what `fastkafka testing install_deps` fetches. One broker is
@@ -82,11 +79,8 @@ class ApacheKafkaBroker:
         Raises:
             ConfigError: `brokers` or `topics` cannot be.
         """
-        if isinstance(topics, str):
-            raise ConfigError(
-                f"ApacheKafkaBroker: `topics` is the string {topics!r}. "
-                f"Write `topics=[{topics!r}]`."
-            )
+        super().__init__()
+        self._topics = partitions_of(topics, -1, where="ApacheKafkaBroker")
         if brokers < 1:
             raise ConfigError(
                 f"ApacheKafkaBroker: `brokers` is {brokers!r}. Give at least 1."
@@ -95,9 +89,6 @@ class ApacheKafkaBroker:
             _say_once("`apply_nest_asyncio` has no effect: nothing needs it any more")
         if zookeeper_port is not None:
             _say_once("`zookeeper_port` has no effect: Kafka 4 has no ZooKeeper")
-        self._topics = (
-            dict(topics) if isinstance(topics, Mapping) else dict.fromkeys(topics, -1)
-        )
         self._brokers = brokers
         self._listener_port = listener_port
         self._retries = retries
@@ -105,7 +96,6 @@ class ApacheKafkaBroker:
         self._processes: list[KafkaProcess] = []
         self._folder: Path | None = None
         self._guard: Guard | None = None
-        self._given_up = threading.Event()
 
     @property
     def is_started(self) -> bool:
@@ -137,7 +127,6 @@ class ApacheKafkaBroker:
                 f"ApacheKafkaBroker: it runs already, at {self.bootstrap_servers!r}."
             )
         java, class_path = find_java(), find_kafka()
-        self._given_up.clear()
         try:
             self._launch_at_free_ports(java, class_path)
             for name, partitions in self._topics.items():
@@ -163,21 +152,6 @@ class ApacheKafkaBroker:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
-
-    async def astart(self) -> str:
-        """`start`, without blocking the event loop; cancelled, it leaves nothing."""
-        starting = asyncio.ensure_future(asyncio.to_thread(self.start))
-        try:
-            return await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            self._given_up.set()
-            await asyncio.wait([starting])
-            await self.astop()
-            raise
-
-    async def astop(self) -> None:
-        """`stop`, without blocking the event loop."""
-        await asyncio.to_thread(self.stop)
 
     def create_topic(
         self,
@@ -212,6 +186,24 @@ class ApacheKafkaBroker:
         deadline = time.monotonic() + _START_TIMEOUT
         while not _has_leaders(admin, name):
             self._look_again(deadline, [])
+
+    def get_service_config_string(self, service: str, *, data_dir: Path) -> str:
+        """Return the first broker's settings, as its file holds them.
+
+        Args:
+            service: "kafka"; Kafka 4 has no ZooKeeper.
+            data_dir: Where its data would be.
+
+        Raises:
+            ConfigError: It does not run, or *service* is another.
+        """
+        if service != "kafka":
+            raise ConfigError(
+                f"ApacheKafkaBroker: there is no service {service!r}. Ask for 'kafka', "
+                "which needs no other since version 4."
+            )
+        process, *_ = running = self._running()
+        return process.settings(running, self._properties_of(process), data_dir)
 
     def kill(self, broker_id: int) -> None:
         """Kill a broker: it can do nothing more, not even close its files (SIGKILL)."""
@@ -349,27 +341,9 @@ class ApacheKafkaBroker:
             )
         return running[broker_id - 1]
 
-    def __enter__(self) -> str:
-        return self.start()
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    async def __aenter__(self) -> str:
-        return await self.astart()
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.astop()
+LocalKafkaBroker = ApacheKafkaBroker
+"""Its name up to FastKafka 0.3."""
 
 
 def _admin(bootstrap_servers: str) -> AdminClient:
@@ -396,7 +370,7 @@ def _listener_ports(brokers: int, wanted: int) -> list[int]:
     if not wanted:
         return _free_ports(_LISTENER_PORTS, brokers)
     ports = list(range(wanted, wanted + brokers))
-    if all(_is_free(port) for port in ports):
+    if all(is_free(port) for port in ports):
         return ports
     logger.warning("ApacheKafkaBroker: port %d is in use, taking another", wanted)
     return _free_ports(_LISTENER_PORTS, brokers)
@@ -408,17 +382,9 @@ def _free_ports(among: range, count: int) -> list[int]:
     ports = random.SystemRandom().sample(among, len(among))
     free: list[int] = []
     while len(free) < count:
-        if _is_free(port := ports.pop()):
+        if is_free(port := ports.pop()):
             free.append(port)
     return free
-
-
-def _is_free(port: int) -> bool:
-    try:
-        socket.create_server(("127.0.0.1", port)).close()
-    except OSError:
-        return False
-    return True
 
 
 @functools.cache

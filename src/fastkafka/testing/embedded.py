@@ -6,10 +6,10 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from types import TracebackType
 
 from fastkafka.errors import ConfigError
 from fastkafka.testing.forwarder import Forwarder
+from fastkafka.testing.local import LocalBroker, partitions_of
 from fastkafka.testing.mock_cluster import Cluster, load_library, open_cluster
 
 _LEGAL_TOPIC = re.compile(r"(?!\.\.?$)[a-zA-Z0-9._-]{1,249}")
@@ -41,7 +41,7 @@ class ApiKey(IntEnum):
     CONSUMER_GROUP_HEARTBEAT = 68
 
 
-class EmbeddedBroker:
+class EmbeddedBroker(LocalBroker):
     """A Kafka broker inside this process, for demos, development and tests.
 
     It is librdkafka's mock cluster: Kafka's protocol on loopback, so that every
@@ -80,13 +80,8 @@ class EmbeddedBroker:
             ConfigError: A name, a number of partitions or of brokers, or a port
                 cannot be.
         """
-        if isinstance(topics, str):
-            raise ConfigError(
-                f"EmbeddedBroker: `topics` is the string {topics!r}. "
-                f"Write `topics=[{topics!r}]`."
-            )
-        if not isinstance(topics, Mapping):
-            topics = dict.fromkeys(topics, 4)
+        super().__init__()
+        topics = partitions_of(topics, 4, where="EmbeddedBroker")
         for name, partitions in topics.items():
             _check_topic(name, partitions)
         if brokers < 1:
@@ -98,7 +93,7 @@ class EmbeddedBroker:
                 f"EmbeddedBroker: port {port!r} does not exist. "
                 f"Give one from 1 to {65536 - brokers}."
             )
-        self._topics = dict(topics)
+        self._topics = topics
         self._brokers = brokers
         self._port = port
         self._cluster: Cluster | None = None
@@ -240,26 +235,12 @@ class EmbeddedBroker:
             cluster.advertise(broker_id, at)
         return forwarder
 
-    def __enter__(self) -> str:
+    async def astart(self) -> str:
+        """`start`, which takes milliseconds."""
         return self.start()
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    async def __aenter__(self) -> str:
-        return self.start()  # it takes milliseconds, and so does stopping
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def astop(self) -> None:
+        """`stop`, which takes milliseconds."""
         self.stop()
 
 

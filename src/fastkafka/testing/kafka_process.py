@@ -75,6 +75,13 @@ class KafkaProcess:
         self, voters: Iterable[KafkaProcess], properties: Mapping[str, str]
     ) -> None:
         """Write its ``server.properties``: ours, and *properties* over them."""
+        text = self.settings(voters, properties, self._folder / "data")
+        self._settings.write_text(text, encoding="utf-8")
+
+    def settings(
+        self, voters: Iterable[KafkaProcess], properties: Mapping[str, str], data: Path
+    ) -> str:
+        """Return what `configure` writes, for data in any folder."""
         controllers = [f"{v.broker_id}@127.0.0.1:{v.controller_port}" for v in voters]
         replicas = str(min(len(controllers), 3))
         in_sync = str(min(len(controllers), 2))
@@ -91,7 +98,7 @@ class KafkaProcess:
             "listener.security.protocol.map": (
                 "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT"
             ),
-            "log.dirs": str(self._folder / "data"),
+            "log.dirs": str(data),
             # A group's first member waits for nobody, and members hear of a new
             # assignment within half a second: tests rebalance all the time.
             "group.initial.rebalance.delay.ms": "0",
@@ -112,8 +119,7 @@ class KafkaProcess:
             "share.coordinator.state.topic.min.isr": in_sync,
             **properties,
         }
-        lines = (f"{name}={value}\n" for name, value in settings.items())
-        self._settings.write_text("".join(lines), encoding="utf-8")
+        return "".join(f"{name}={value}\n" for name, value in settings.items())
 
     def format(self, cluster_id: str) -> None:
         """Start to make its data folder part of a cluster; `run` waits for the end."""

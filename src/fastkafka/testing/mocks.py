@@ -284,7 +284,7 @@ def create_mocks(app: FastKafka) -> None:
     """
     if app.is_started:
         raise RuntimeError(
-            f"`create_mocks`: the app '{app.title}' runs already. "
+            f"`create_mocks`: the app '{app.title or app._module}' runs already. "
             "Create the mocks before it starts."
         )
     remove_mocks(app)

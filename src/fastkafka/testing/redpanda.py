@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import logging
 import shutil
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from types import TracebackType
 from typing import IO
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from fastkafka.errors import BrokerUnavailableError, ConfigError
+from fastkafka.testing.local import LocalBroker, is_free, partitions_of
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +30,7 @@ _LAST_LINES = 15
 _PORT_IN_USE = ("port is already allocated", "address already in use")
 
 
-class LocalRedpandaBroker:
+class LocalRedpandaBroker(LocalBroker):
     """Redpanda in a Docker container, which is removed afterwards.
 
     Other machines cannot connect: its port is on 127.0.0.1 only. A context manager,
@@ -65,16 +63,10 @@ class LocalRedpandaBroker:
         mode: str = "dev-container",
         default_log_level: str = "debug",
     ) -> None:
-        if isinstance(topics, str):
-            raise ConfigError(
-                f"LocalRedpandaBroker: `topics` is the string {topics!r}. "
-                f"Write `topics=[{topics!r}]`."
-            )
+        super().__init__()
+        self._topics = partitions_of(topics, 1, where="LocalRedpandaBroker")
         if apply_nest_asyncio:
             logger.info("`apply_nest_asyncio` has no effect: nothing needs it any more")
-        self._topics = (
-            dict(topics) if isinstance(topics, Mapping) else dict.fromkeys(topics, 1)
-        )
         self._retries = retries
         self._port = listener_port
         self._image = f"{IMAGE}:{tag}"
@@ -86,7 +78,6 @@ class LocalRedpandaBroker:
         ]
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
-        self._given_up = threading.Event()
 
     @property
     def is_started(self) -> bool:
@@ -127,7 +118,6 @@ class LocalRedpandaBroker:
                 "Docker installation not found! Please install docker manually and "
                 "retry."
             )
-        self._given_up.clear()
         self._fetch_image()
         try:
             self._launch_at_free_port()
@@ -153,21 +143,6 @@ class LocalRedpandaBroker:
         if self._log is not None:
             self._log.close()
             self._log = None
-
-    async def astart(self) -> str:
-        """`start`, without blocking the event loop; cancelled, it leaves nothing."""
-        starting = asyncio.ensure_future(asyncio.to_thread(self.start))
-        try:
-            return await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            self._given_up.set()
-            await asyncio.wait([starting])
-            await self.astop()
-            raise
-
-    async def astop(self) -> None:
-        """`stop`, without blocking the event loop."""
-        await asyncio.to_thread(self.stop)
 
     def create_topic(self, name: str, partitions: int = 1) -> None:
         """Create a topic, by Redpanda's own tool in the container.
@@ -212,7 +187,7 @@ class LocalRedpandaBroker:
             )
 
     def _launch_at_free_port(self) -> None:
-        if not _is_free(self._port):
+        if not is_free(self._port):
             logger.warning(
                 "LocalRedpandaBroker: port %d is in use, taking another", self._port
             )
@@ -288,28 +263,6 @@ class LocalRedpandaBroker:
         lines = self._log.read().decode(errors="replace").splitlines()
         return "\n".join(lines[-_LAST_LINES:])
 
-    def __enter__(self) -> str:
-        return self.start()
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    async def __aenter__(self) -> str:
-        return await self.astart()
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.astop()
-
 
 def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -339,16 +292,6 @@ def _is_there(admin: AdminClient) -> bool:
         return bool(admin.list_topics(timeout=1).brokers)
     except KafkaException:
         return False
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 def _free_port() -> int:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, cast
 
 from fastkafka.app import FastKafka
-from fastkafka.brokers import bootstrap_servers
+from fastkafka.brokers import DEFAULT_NAME, bootstrap_servers
 from fastkafka.errors import ConfigError, did_you_mean
 from fastkafka.messages import KafkaEvent
 from fastkafka.routing import PATTERN, ConsumerRoute, ProducerRoute
@@ -309,8 +309,8 @@ class Tester(FastKafka):
             choice = app._choice
             if self._selected is not None:
                 choice = choice.of(self._selected)
-            elif choice.name not in choice.brokers and len(choice.brokers) == 1:
-                # There is no other that could be meant.
+            elif choice.name == DEFAULT_NAME and len(choice.brokers) == 1:
+                # Nobody has chosen, and there is no other that could be meant.
                 choice = replace(choice, name=next(iter(choice.brokers)))
             app._choice = replace(choice, address_of=address_of)
         self._choice = self.apps[0]._choice
@@ -461,8 +461,8 @@ def _check_stopped(apps: Sequence[FastKafka]) -> None:
     for app in apps:
         if app.is_started:
             raise RuntimeError(
-                f"Tester: the app '{app.title}' runs already. A tester starts and "
-                "stops its apps itself. Stop it first."
+                f"Tester: the app '{app.title or app._module}' runs already. "
+                "A tester starts and stops its apps itself. Stop it first."
             )
 
 

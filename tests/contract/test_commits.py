@@ -67,7 +67,7 @@ async def test_the_next_member_starts_at_what_is_finished(
     assert await broker.committed(topic, topic) == {0: 3}
 
     second = await members.join(topic, group=topic)
-    await second.until(lambda: bool(second.values()))
+    await second.until(lambda: len(second.values()) == 2)
     assert second.values() == [b"3", b"4"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-YOUNG_OBJECTS = 10_000
+YOUNG_OBJECTS = 50_000
 """So many more objects are made than freed before it looks at them; Python's own 700
 are fewer than the records of one poll."""
 

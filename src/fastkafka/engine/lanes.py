@@ -4,9 +4,9 @@ A lane is one long-lived task of a function's pool (pool.py): there is no task, 
 operation and no switch for each record. It works in slices: records that are decoded
 together, handled one by one and finished together, once everything that they produced
 is acknowledged. Slices grow while handling is fast and shrink to one record when it is
-slow, so that a slice takes about `SLICE_SECONDS`: long enough to cost nothing, short
-enough that a crash repeats little. Lanes go on with slices for `TURN_SECONDS` in all
-before they let the rest of the program go on.
+slow, so that a slice takes about `SLICE_SECONDS`, or `WAITING_SECONDS` where handlers
+wait: long enough to cost little, short enough that a crash repeats little. Lanes go on
+with slices for `TURN_SECONDS` in all before they let the rest of the program go on.
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ from fastkafka.observe.events import Tell, Tracer
 from fastkafka.routing import Handler
 
 SLICE_SECONDS = 0.005
+"""For how long a slice may keep the event loop busy."""
+
+WAITING_SECONDS = 0.02
+"""How long one may take while the event loop does other things meanwhile."""
+
 LONGEST_SLICE = 128
 """Decoded messages that are alive together; with many more of them Python's garbage
 collector would run for each slice, and look at all of them."""
@@ -355,7 +360,34 @@ class Lane:
     ) -> None:
         """Finish the records of a slice, but none that failed after all."""
         owner, handler = chunk.owner, chunk.handler
-        causes = self._causes(records, failed, refused) if failed or refused else failed
+        if failed or refused:
+            causes = self._causes(records, failed, refused)
+            self._settle_around(chunk, records, starts, causes, attempt)
+        elif len(starts) > 1:
+            for start, record in zip(starts, records, strict=False):
+                owner.finished(handler, start, record.offset() + 1)
+        elif records:
+            owner.finished(handler, starts[0], records[-1].offset() + 1)
+        owner.left()
+
+    def _settle_around(
+        self,
+        chunk: Chunk,
+        records: Sequence[Record],
+        starts: Sequence[int],
+        causes: dict[int, BaseException],
+        attempt: int,
+    ) -> None:
+        """Finish the records that did not fail, and give back those that did.
+
+        Args:
+            chunk: What they belong to.
+            records: Those that were handled.
+            starts: Where their stretches begin; see `Chunk`.
+            causes: What was wrong with those that failed, by index.
+            attempt: Which call of their handler it was.
+        """
+        owner, handler = chunk.owner, chunk.handler
         start = starts[0] if starts else 0
         for index in sorted(causes):
             if len(starts) == 1:
@@ -380,7 +412,6 @@ class Lane:
             for index, record in enumerate(records):
                 if index not in causes:
                     owner.finished(handler, starts[index], record.offset() + 1)
-        owner.left()
 
     def _causes(
         self,
@@ -403,11 +434,12 @@ class Lane:
         crew = self._crew
         if self._is_batch:
             return
-        if seconds < SLICE_SECONDS / 2:
+        most = SLICE_SECONDS if crew.running is self else WAITING_SECONDS
+        if seconds < most / 2:
             if done == size == crew.slice:
                 crew.slice = min(size * 2, LONGEST_SLICE)
-        elif seconds > SLICE_SECONDS:
-            crew.slice = max(1, int(done * SLICE_SECONDS / seconds))
+        elif seconds > most:
+            crew.slice = max(1, int(done * most / seconds))
 
 
 def _is_cancelled(raised: BaseException) -> bool:

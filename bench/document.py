@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.figures import TITLES, draw, samples_of
 from bench.measure import Row
+from bench.misses import misses
 from bench.registry import CONTENDERS
 from bench.report import seen
 from bench.results import Results
@@ -105,6 +106,9 @@ def _targets(found: Results) -> Iterator[str]:
         for check in made
     ]
     yield from _table(("work", "target", "reached", ""), rows, right=(1, 2))
+    for text in misses(found, {check.work for check in made if not check.met}):
+        yield text
+        yield ""
 
 
 def _work(found: Results, work: str, drawn: dict[str, str]) -> Iterator[str]:

@@ -11,6 +11,7 @@ OURS = ""
 """The environment that the bench itself runs in."""
 
 BARE = "bare"
+ASYNCIO = "asyncio"
 FASTKAFKA = "fastkafka"
 
 
@@ -77,6 +78,19 @@ CONTENDERS = (
             "produces, it flushes and commits every 100 ms. No retries, no dead "
             "letters; what fails ends it. At slow handlers it has a task and a queue "
             "for each of 512 shares of the keys, and commits what is in flight."
+        ),
+    ),
+    Contender(
+        ASYNCIO,
+        "asyncio alone, no Kafka",
+        "bench.contenders.only_asyncio",
+        OURS,
+        "confluent-kafka",
+        shares={"slow": 1},
+        caveat=(
+            "512 tasks that decode values from memory, and the same handler: what the "
+            "event loop can do at most. No records are read, kept in order by key, or "
+            "committed."
         ),
     ),
     Contender(

@@ -20,6 +20,7 @@ from bench import (
     cluster,
     document,
     environments,
+    misses,
     results,
     targets,
     watched,
@@ -289,6 +290,31 @@ def test_the_document_says_what_was_measured_and_what_was_not(tmp_path: Path) ->
     again = {path: path.read_text() for path in written}
     document.write(found, tmp_path)
     assert again == {path: path.read_text() for path in written}
+
+
+def test_what_stands_between_a_miss_and_its_target_is_in_figures_of_the_run(
+    tmp_path: Path,
+) -> None:
+    found = found_of(
+        measured("slow", "fastkafka", seconds=0.02, out_of_order=0),
+        measured("slow", "asyncio", seconds=0.01, cpu_seconds=0.5),
+        measured("failures", "fastkafka", "none fails", seconds=1.0),
+        measured("failures", "fastkafka", "1 % fails", seconds=2.0),
+        measured("consume-produce", "bare"),
+        measured("consume-produce", "fastkafka"),
+    )
+
+    slow, failing = misses.misses(found, {"slow", "failures"})
+    document.write(found, tmp_path)
+
+    assert "lets 100,000 of them wait" in slow
+    assert "FastKafka reaches 50% of that" in slow
+    assert "it takes 500.0 µs more" in slow
+    assert "each takes 100,000 µs" in failing
+    text = (tmp_path / "benchmarks.md").read_text()
+    assert slow in text
+    assert failing in text
+    assert "One output for each record**" not in text, "that target is met"
 
 
 def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:

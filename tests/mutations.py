@@ -153,6 +153,20 @@ MUTATIONS = [
         simulated=True,
     ),
     Mutation(
+        "I1: two commits of a partition are on their way at once",
+        "transport/librdkafka/commits.py",
+        "        return sent is not None and now < sent + PATIENCE_SECONDS",
+        "        return False",
+        "tests/test_librdkafka_commits.py -k one_commit",
+    ),
+    Mutation(
+        "I1: what could not be committed is forgotten",
+        "transport/librdkafka/commits.py",
+        "            if problem is not None and partition in self._offsets:",
+        "            if False:",
+        "tests/test_librdkafka_commits.py -k could_not",
+    ),
+    Mutation(
         "I2: two lanes may handle one key",
         POOL,
         "        key.chunks.append(chunk)\n        if not key.taken:\n",

@@ -305,7 +305,7 @@ def test_consumer_defaults_are_as_promised() -> None:
         "allow.auto.create.topics": False,
         "auto.commit.interval.ms": 1000,
         "auto.offset.reset": "error",
-        "enable.auto.commit": True,
+        "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "queued.min.messages": 10_000,
         "fetch.queue.backoff.ms": 10,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from types import SimpleNamespace
@@ -140,6 +141,21 @@ def test_it_is_asked_no_more_often_than_it_is_time_unless_there_is_a_hint() -> N
     assert not watch.look(["orders"])
     assert watch.look(["orders"])
     assert admin.asked == 2
+
+
+def test_an_answer_from_before_a_gap_says_nothing_about_it() -> None:
+    """A topic was made again within half a second of the last look at it."""
+    watch, admin = watch_of({0: "old"})
+    watch.take(PARTITION, None)
+    admin.told = {0: "new"}
+
+    gap = time.monotonic()
+    watch.ask(["orders"], since=gap)
+    assert watch.differs(PARTITION, "old")
+    assert admin.asked == 2
+
+    watch.ask(["orders"], since=gap)
+    assert admin.asked == 2, "of all partitions with a gap one asks"
 
 
 def test_who_has_just_not_answered_is_not_waited_for_by_every_partition() -> None:

@@ -207,9 +207,9 @@ CONSUMER_DEFAULTS: Defaults = {
     "topic.metadata.refresh.interval.ms": (
         10_000, "A new topic or partition is seen within seconds, not minutes."),
     "allow.auto.create.topics": (False, "A misspelt topic is not a new topic."),
-    "enable.auto.commit": (True, "The client commits what is marked as handled."),
-    "enable.auto.offset.store": (
-        False, "An offset is marked when its record is handled, not when it is read."),
+    "enable.auto.commit": (
+        False, "FastKafka commits, what is handled, and one commit after the other."),
+    "enable.auto.offset.store": (False, "What was read is not yet handled."),
     "auto.offset.reset": ("error", "A gap is reported and never jumped over silently."),
 }
 

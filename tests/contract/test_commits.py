@@ -36,7 +36,7 @@ async def test_what_is_finished_is_committed_in_the_interval(
 
 
 @on_each(memory="nothing takes time there")
-async def test_how_long_an_awaited_commit_and_the_polls_took_is_known(
+async def test_how_long_commits_and_polls_took_is_known(
     broker: Broker, members: Members
 ) -> None:
     topic = await broker.topic()
@@ -44,13 +44,13 @@ async def test_how_long_an_awaited_commit_and_the_polls_took_is_known(
     member = await members.join(topic, group=topic)
     await member.until(lambda: len(member.values()) == 5)
     before = member.consumer.state()
-    assert (before.awaited_commits, before.commit_seconds) == (0, 0)
+    assert before.commit_seconds == 0
     assert before.poll_seconds > 0
 
     await member.consumer.commit(TopicPartition(topic, 0), 3, "")
 
     after = member.consumer.state()
-    assert after.awaited_commits == 1
+    assert after.commits == before.commits + 1
     assert after.commit_seconds > 0
 
 

@@ -71,7 +71,7 @@ def test_the_time_of_each_phase_is_there() -> None:
     function = Function(
         "f", "g", ["t"], "key", 1, seconds=3.0, decode_seconds=2.0, deliver_seconds=4.0
     )
-    member = Member("g", ["t"], awaited_commits=2, commit_seconds=0.5, poll_seconds=1.0)
+    member = Member("g", ["t"], commit_seconds=0.5, poll_seconds=1.0)
     metrics = scraped(snapshot(functions=[function], members=[member]))
 
     of, group = "{consumergroup=g,function=f}", "{consumergroup=g}"
@@ -80,7 +80,6 @@ def test_the_time_of_each_phase_is_there() -> None:
     assert metrics[f"fastkafka_handler_seconds_sum{of}"] == 3
     assert metrics[f"fastkafka_deliver_seconds_total{of}"] == 4
     assert metrics[f"fastkafka_commit_seconds_total{group}"] == 0.5
-    assert metrics[f"fastkafka_awaited_commits_total{group}"] == 2
 
 
 def test_the_histogram_is_cumulative() -> None:

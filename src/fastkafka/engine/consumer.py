@@ -153,7 +153,6 @@ class GroupMember:
             rebalances=self.rebalances,
             commits=state.commits,
             commit_failures=state.commit_failures,
-            awaited_commits=state.awaited_commits,
             commit_seconds=state.commit_seconds,
             poll_seconds=state.poll_seconds,
         )

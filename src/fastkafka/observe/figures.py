@@ -286,16 +286,9 @@ FIGURES: Sequence[Figure] = (
         _by_group(lambda m: m.commit_failures),
     ),
     Figure(
-        "fastkafka_awaited_commits",
-        "counter",
-        "Commits that somebody waited for, as a revoke does.",
-        ("consumergroup",),
-        _by_group(lambda m: m.awaited_commits),
-    ),
-    Figure(
         "fastkafka_commit_seconds",
         "counter",
-        "Seconds for which commits were waited for.",
+        "Seconds from sending a commit to its answer.",
         ("consumergroup",),
         _by_group(lambda m: m.commit_seconds),
     ),

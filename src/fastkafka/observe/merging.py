@@ -133,7 +133,6 @@ def _members(a: Member, b: Member) -> Member:
         rebalances=a.rebalances + b.rebalances,
         commits=a.commits + b.commits,
         commit_failures=a.commit_failures + b.commit_failures,
-        awaited_commits=a.awaited_commits + b.awaited_commits,
         commit_seconds=a.commit_seconds + b.commit_seconds,
         poll_seconds=a.poll_seconds + b.poll_seconds,
     )

@@ -124,10 +124,7 @@ class Member:
         rebalances: How often its assignment changed.
         commits: That succeeded.
         commit_failures: That did not.
-        awaited_commits: Of those that succeeded, how many somebody waited for: those of
-            a revoke, and those before a record that is tried alone. The others are the
-            client's, which does not say how long they take.
-        commit_seconds: For which those were waited for.
+        commit_seconds: From sending them to their answers.
         poll_seconds: That the poll thread spent in the client, waiting for records and
             taking them: nearly all of its time while there are none.
     """
@@ -139,7 +136,6 @@ class Member:
     rebalances: int = 0
     commits: int = 0
     commit_failures: int = 0
-    awaited_commits: int = 0
     commit_seconds: float = 0.0
     poll_seconds: float = 0.0
 

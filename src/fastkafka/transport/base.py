@@ -100,10 +100,8 @@ class ConsumerState(NamedTuple):
     commits: int = 0
     """Commits that succeeded."""
     commit_failures: int = 0
-    awaited_commits: int = 0
-    """Of those that succeeded: those that somebody waited for."""
     commit_seconds: float = 0.0
-    """For which those were waited for."""
+    """From sending commits to their answers."""
     poll_seconds: float = 0.0
     """That its thread spent in the client, waiting for records and taking them."""
     failing_since: float | None = None

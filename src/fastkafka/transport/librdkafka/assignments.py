@@ -144,7 +144,7 @@ class Assignments:
         """Commit what is finished, and wait until it is."""
         try:
             # Of all partitions: the interval commits what is finished in the others.
-            self._commits.store(client, self._pressure.intake)
+            self._commits.send(client, self._pressure.intake)
             self._gaps.drop_old_offsets(client, partitions)
             self._commits.commit_now(client, partitions)
         except KafkaException as error:

@@ -1,8 +1,11 @@
 """What a consumer has still to commit, and what became of its commits.
 
-The engine says on the event loop what is finished; the poll thread hands it to the
-client, which commits it in its interval. Single operations on dictionaries are atomic,
-so the two need no lock.
+The engine says on the event loop what is finished; the poll thread commits it in the
+interval. Single operations on dictionaries are atomic, so the two need no lock.
+
+The client could do that by itself (`enable.auto.commit`), but it does not wait for one
+commit before it sends the next. When the coordinator moves it sends them again, and of
+two that are on their way the older may come last: the offset moves backward.
 """
 
 from __future__ import annotations
@@ -21,6 +24,9 @@ from fastkafka.transport.base import TopicPartition
 from fastkafka.transport.librdkafka.connection import client_error, logger
 from fastkafka.transport.topic_ids import with_topic_id
 
+PATIENCE_SECONDS = 10.0
+"""How long a partition's commit may be without an answer before the next is sent."""
+
 _HURRY_SECONDS = 1.0
 
 
@@ -29,7 +35,6 @@ class _Awaited(NamedTuple):
     offset: int
     metadata: str
     acknowledged: asyncio.Future[None]
-    since: float
 
 
 class Commits:
@@ -47,10 +52,9 @@ class Commits:
         loop: asyncio.AbstractEventLoop,
         topic_ids: Mapping[TopicPartition, str],
     ) -> None:
-        self.succeeded = self.failed = self.awaited = 0
+        self.succeeded = self.failed = 0
         self.seconds = 0.0
-        """For how long those that were awaited took; of the client's own nobody knows
-        when they began."""
+        """From sending a commit to its answer, of all that were answered."""
         self.failing_since: float | None = None
         """When commits began to fail; None when the last one succeeded."""
         self._interval = interval
@@ -66,9 +70,12 @@ class Commits:
         self._closed: set[TopicPartition] = set()
         """Partitions that begin anew, which the engine has not heard yet."""
         # The thread's.
-        self._stored: dict[TopicPartition, int] = {}
+        self._offsets: dict[TopicPartition, int] = {}
         self._metadata: dict[TopicPartition, str] = {}
-        self._changed: set[TopicPartition] = set()
+        self._due: set[TopicPartition] = set()
+        """What changed since it was sent."""
+        self._sent: dict[tuple[Any, Any], float] = {}
+        """When a commit was sent that is not answered yet."""
         self._acknowledged: dict[tuple[Any, Any], int] = {}
         self._awaited: dict[tuple[Any, Any], list[_Awaited]] = {}
 
@@ -106,9 +113,8 @@ class Commits:
         acknowledged: asyncio.Future[None],
     ) -> None:
         """From any thread: commit in the poll thread's next turn, and tell a future."""
-        now = time.monotonic()
-        self._wanted.append(_Awaited(partition, offset, metadata, acknowledged, now))
-        self.hurry = now + _HURRY_SECONDS
+        self._wanted.append(_Awaited(partition, offset, metadata, acknowledged))
+        self.hurry = time.monotonic() + _HURRY_SECONDS
 
     def reopen(self, partition: TopicPartition) -> None:
         """The engine has heard that a partition begins anew: go on with it."""
@@ -118,76 +124,86 @@ class Commits:
 
     # In the poll thread.
 
-    def store(self, client: Any, owned: Collection[TopicPartition]) -> None:
-        """Hand what is finished to the client, which commits it in its interval.
+    def send(self, client: Any, owned: Collection[TopicPartition]) -> None:
+        """Commit what is waited for, at once; and what is finished, in the interval.
 
-        What is waited for is committed at once. Metadata that changed while the offset
-        stays where it is has to be committed on purpose: the client sees no news in it.
+        Nothing of a partition is sent while a commit of it is on its way.
         """
-        self._commit_wanted(client, owned)
-        while self._notes:
-            partition, note = self._notes.popitem()
-            if partition in self._closed:
-                continue
-            if partition in owned and self._metadata.get(partition) != note:
-                self._metadata[partition] = note
-                self._changed.add(partition)
-        offsets = {}
-        while self._finished:
-            partition, offset = self._finished.popitem()
-            if partition in self._closed:
-                continue
-            if partition in owned and offset > self._stored.get(partition, -1):
-                offsets[partition] = offset
-        if offsets:
-            client.store_offsets(offsets=self._with_metadata(offsets))
-            self._stored.update(offsets)
-            self._changed.difference_update(offsets)
         now = time.monotonic()
-        if self._changed and now >= self._next:
+        self._send_wanted(client, owned, now)
+        self._take_news(owned)
+        if not self._due or now < self._next:
+            return
+        ready = [p for p in self._due if not self._is_on_its_way(p, now)]
+        if ready:
             self._next = now + self._interval
-            unmoved = {p: self._stored[p] for p in self._changed & self._stored.keys()}
-            self._changed.clear()
-            self._commit_soon(client, self._with_metadata(unmoved))
+            self._due.difference_update(ready)
+            self._send(client, {p: self._offsets[p] for p in ready}, now)
 
     @property
     def waiting(self) -> bool:
-        """Whether `store` has something to do."""
-        return bool(self._finished or self._wanted or self._notes or self._changed)
+        """Whether `send` has something to do, or will have."""
+        return bool(self._finished or self._wanted or self._notes or self._due)
 
-    def _commit_wanted(self, client: Any, owned: Collection[TopicPartition]) -> None:
-        offsets = []
+    def _take_news(self, owned: Collection[TopicPartition]) -> None:
+        """Take in what the engine has said since."""
+        while self._notes:
+            partition, note = self._notes.popitem()
+            if partition in self._closed or partition not in owned:
+                continue
+            if self._metadata.get(partition) != note:
+                self._metadata[partition] = note
+                if partition in self._offsets:
+                    self._due.add(partition)
+        while self._finished:
+            partition, offset = self._finished.popitem()
+            if partition in self._closed or partition not in owned:
+                continue
+            if offset > self._offsets.get(partition, -1):
+                self._offsets[partition] = offset
+                self._due.add(partition)
+
+    def _send_wanted(
+        self, client: Any, owned: Collection[TopicPartition], now: float
+    ) -> None:
+        offsets: dict[TopicPartition, int] = {}
+        later = []
         while self._wanted:
             awaited = self._wanted.popleft()
             partition = awaited.partition
             if partition not in owned:
                 self._loop.call_soon_threadsafe(_give_up, awaited)
-                continue
-            self._awaited.setdefault(partition, []).append(awaited)
-            self._metadata[partition] = awaited.metadata
-            offsets += self._with_metadata({partition: awaited.offset})
-        self._commit_soon(client, offsets)
+            elif partition in offsets or self._is_on_its_way(partition, now):
+                later.append(awaited)
+            else:
+                self._awaited.setdefault(partition, []).append(awaited)
+                self._metadata[partition] = awaited.metadata
+                offsets[partition] = awaited.offset
+        self._wanted.extendleft(reversed(later))
+        if offsets:
+            self._send(client, offsets, now)
 
-    def _commit_soon(self, client: Any, offsets: list[Any]) -> None:
-        if not offsets:
-            return
+    def _is_on_its_way(self, partition: TopicPartition, now: float) -> bool:
+        sent = self._sent.get(partition)
+        return sent is not None and now < sent + PATIENCE_SECONDS
+
+    def _send(
+        self, client: Any, offsets: Mapping[TopicPartition, int], now: float
+    ) -> None:
+        self._sent.update(dict.fromkeys(offsets, now))
+        commit = self._with_metadata(offsets)
         try:
-            client.store_offsets(offsets=offsets)  # what it commits by itself, later
-            client.commit(offsets=offsets, asynchronous=True)
+            client.commit(offsets=commit, asynchronous=True)
         except KafkaException as failed:
-            self.on_commit(failed.args[0], offsets)
+            self.on_commit(failed.args[0], commit)
 
     def commit_now(self, client: Any, partitions: Collection[TopicPartition]) -> None:
         """Commit what is finished of *partitions*, and wait until it is."""
-        offsets = {p: self._stored[p] for p in partitions if p in self._stored}
+        offsets = {p: self._offsets[p] for p in partitions if p in self._offsets}
         if offsets:
-            wanted = self._with_metadata(offsets)
-            # It commits what is stored once more when the partitions go.
-            client.store_offsets(offsets=wanted)
-            began = time.monotonic()
-            committed = client.commit(offsets=wanted, asynchronous=False)
-            self._took(began)
-            self.on_commit(None, committed)
+            self._sent.update(dict.fromkeys(offsets, time.monotonic()))
+            commit = self._with_metadata(offsets)
+            self.on_commit(None, client.commit(offsets=commit, asynchronous=False))
 
     def last(self, partition: TopicPartition) -> int | None:
         """Return what the group had committed of a partition, as this consumer knows.
@@ -212,71 +228,69 @@ class Commits:
         """Commit nothing more of a partition: it is somebody else's, or starts anew."""
         self._finished.pop(partition, None)
         self._notes.pop(partition, None)
-        self._stored.pop(partition, None)
+        self._offsets.pop(partition, None)
         self._metadata.pop(partition, None)
-        self._changed.discard(partition)
+        self._due.discard(partition)
+        self._sent.pop(partition, None)
         for awaited in self._awaited.pop(partition, ()):
             self._loop.call_soon_threadsafe(_give_up, awaited)
-
-    def drop(self, client: Any, partition: TopicPartition) -> None:
-        """Forget a partition that is still assigned.
-
-        The client would commit by itself, when it goes, what was stored of it.
-        """
-        self.forget(partition)
-        nothing = _with_offset(partition, confluent_kafka.OFFSET_INVALID, "")
-        client.store_offsets(offsets=[nothing])
 
     def rewind(self, partition: TopicPartition) -> None:
         """Let a partition's offset go back: its log is another one."""
         self.forget(partition)
         self._acknowledged.pop(partition, None)
 
-    def begin_anew(self, client: Any, partition: TopicPartition) -> None:
+    def begin_anew(self, partition: TopicPartition) -> None:
         """Let a partition go on in another log, or further down.
 
         What the engine finishes until it has heard of that, see `reopen`, does not
         count.
         """
         self._closed.add(partition)
-        self.drop(client, partition)
         self.rewind(partition)
 
     def pin(self, client: Any, partition: TopicPartition, offset: int) -> None:
-        """Commit where a partition goes on, though that may be a step back.
-
-        The client by itself commits only what is above its last commit.
-        """
-        self._stored[partition] = offset
-        self._commit_soon(client, self._with_metadata({partition: offset}))
+        """Commit where a partition goes on, though that may be a step back."""
+        self._offsets[partition] = offset
+        self._send(client, {partition: offset}, time.monotonic())
 
     def on_commit(self, error: KafkaError | None, offsets: list[Any]) -> None:
         """Take note of what became of a commit."""
-        failed = None
-        for committed in offsets:
-            where = committed.topic, committed.partition
-            problem = error if error is not None else committed.error
+        answers = [
+            (TopicPartition(each.topic, each.partition), each.offset, each.error)
+            for each in offsets
+        ]
+        if error is not None and not offsets:  # of whatever is on its way
+            on_their_way = {*self._sent, *self._awaited}
+            answers = [(TopicPartition(*where), -1, error) for where in on_their_way]
+        failed, began = error, time.monotonic()
+        now = began
+        for index, (partition, offset, own) in enumerate(answers):
+            problem = error or own
+            began = min(began, self._sent.pop(partition, now))
             if problem is not None and problem.code() == KafkaError._NO_OFFSET:
                 problem = None
-            elif problem is None and committed.offset >= 0:
-                self._acknowledged[where] = committed.offset
+            elif problem is None and offset >= 0:
+                self._note_committed(partition, offset)
+            if problem is not None and partition in self._offsets:
+                self._due.add(partition)
             failed = failed or problem
-            self._settle_awaited(where, committed.offset, problem)
-        if error is not None and not offsets:
-            failed = error
-            for where in list(self._awaited):
-                self._settle_awaited(where, None, error)
+            answers[index] = partition, offset, problem
+        self.seconds += now - began
         if failed is not None and failed.code() != KafkaError._NO_OFFSET:
             self.on_failure(failed)
-            return
-        self.succeeded += 1
-        if self.failing_since is not None:
-            self.failing_since = None
-            logger.warning("Commits succeed again.")
+        else:
+            self.succeeded += 1
+            if self.failing_since is not None:
+                self.failing_since = None
+                logger.warning("Commits succeed again.")
+        for answer in answers:
+            self._settle_awaited(*answer)
 
-    def _took(self, since: float) -> None:
-        self.awaited += 1
-        self.seconds += time.monotonic() - since
+    def _note_committed(self, partition: TopicPartition, offset: int) -> None:
+        if offset < self._acknowledged.get(partition, -1):
+            self._due.update({partition} & self._offsets.keys())  # an older one, late
+        self._acknowledged[partition] = offset
 
     def _settle_awaited(
         self, where: tuple[Any, Any], offset: int | None, problem: KafkaError | None
@@ -287,8 +301,7 @@ class Commits:
                 self._awaited.setdefault(where, []).append(awaited)
                 continue
             if problem is None:
-                self._took(awaited.since)
-                self._stored.setdefault(TopicPartition(*where), awaited.offset)
+                self._offsets.setdefault(TopicPartition(*where), awaited.offset)
             self._loop.call_soon_threadsafe(_settle, awaited, problem)
 
     def on_failure(self, error: KafkaError) -> None:

@@ -170,7 +170,6 @@ class LibrdkafkaConsumer:
             polled=self._polled,
             commits=self._commits.succeeded,
             commit_failures=self._commits.failed,
-            awaited_commits=self._commits.awaited,
             commit_seconds=self._commits.seconds,
             poll_seconds=self._poll_seconds,
             failing_since=self._commits.failing_since,
@@ -298,11 +297,10 @@ class LibrdkafkaConsumer:
         else:
             # The client wants a name, but never joins: partitions are assigned by hand.
             config["group.id"] = "fastkafka-no-group"
-            config["enable.auto.commit"] = False
         return make_client(confluent_kafka.Consumer, config)
 
     def _poll(self) -> None:
-        """One turn: take in what is there, store what is finished."""
+        """One turn: take in what is there, commit what is finished."""
         client = self._client
         began = time.monotonic()
         hurry = self._commits.hurry > began
@@ -315,7 +313,7 @@ class LibrdkafkaConsumer:
         while self._seeks.waiting:
             self._seek(self._seeks.waiting.popleft())
         if self._commits.waiting:
-            self._store(client)
+            self._commit(client)
         self._pressure.apply(client)
         if not self._in_group:
             self._assignments.by_hand(client)
@@ -357,10 +355,10 @@ class LibrdkafkaConsumer:
         self._listener.on_event(gap)
         self._commits.reopen(self._partition_of(gap.topic, gap.partition))
 
-    def _store(self, client: Any) -> None:
-        """Hand what is finished to the client, which commits it in its interval."""
+    def _commit(self, client: Any) -> None:
+        """Commit what is finished, in the interval, and what somebody waits for."""
         if self._in_group:
-            self._commits.store(client, self._pressure.intake)
+            self._commits.send(client, self._pressure.intake)
 
     def _look(self, client: Any) -> None:
         """Once a second, look where the partitions end, for those who watch."""
@@ -383,7 +381,7 @@ class LibrdkafkaConsumer:
 
     def _close(self) -> None:
         try:
-            self._store(self._client)
+            self._commit(self._client)
             self._client.close()
         except (KafkaException, RuntimeError) as error:
             logger.error("The consumer did not close cleanly: %s", error)
@@ -397,7 +395,7 @@ class LibrdkafkaConsumer:
             self._fail(client_error(error, doing="go on"))
 
     def _without_errors(self, messages: list[Message]) -> list[Message]:
-        records = []
+        records, came = [], time.monotonic()
         for message in messages:
             error = message.error()
             if error is None:
@@ -407,7 +405,7 @@ class LibrdkafkaConsumer:
                 self._gaps.hint()
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
                 partition, position = self._partition(message), message.offset() or 0
-                self._gaps.cross(self._client, partition, error, position)
+                self._gaps.cross(self._client, partition, error, position, came)
             elif (
                 error.fatal() or error.code() == KafkaError._FATAL or is_refusal(error)
             ):

@@ -59,11 +59,24 @@ class Gaps:
         self._fail = fail
 
     def cross(
-        self, client: Any, partition: TopicPartition, error: KafkaError, position: int
+        self,
+        client: Any,
+        partition: TopicPartition,
+        error: KafkaError,
+        position: int,
+        since: float,
     ) -> None:
-        """The broker does not have the offset that comes next, *position*."""
+        """The broker does not have the offset that comes next.
+
+        Args:
+            client: The consumer's.
+            partition: Which one.
+            error: What the client says.
+            position: That offset.
+            since: When it had said so, at the latest, by `time.monotonic`.
+        """
         if partition in self._pressure.intake:
-            self._watch.ask([partition.topic])
+            self._watch.ask([partition.topic], since=since)
             if not self._cross_into_another_topic(client, partition):
                 gap = self._starts.gap(client, partition, error)
                 self._settle(client, partition, gap, position)
@@ -91,7 +104,7 @@ class Gaps:
         self._watch.ask({p.topic for p in partitions})
         for partition in partitions:
             if self._watch.differs(partition, self._watch.ours.get(partition)):
-                self._commits.drop(client, partition)
+                self._commits.forget(partition)
 
     def _cross_into_another_topic(self, client: Any, partition: TopicPartition) -> bool:
         """Go on in a topic that was made again, if it was; return whether."""
@@ -119,13 +132,13 @@ class Gaps:
             for other in list(self._pressure.intake):
                 if other.topic == partition.topic:
                     self._pressure.forget(other)
-                    self._commits.drop(client, other)
+                    self._commits.forget(other)
             self._fail(gap)
             return
         assert gap.offset is not None
         anew = position is None or gap.offset < position
         if anew:
-            self._commits.begin_anew(client, partition)
+            self._commits.begin_anew(partition)
             self._pressure.add([partition])
         self.go_on_at(client, partition, gap.offset)
         self.passed(gap)

@@ -54,7 +54,8 @@ class TopicWatch:
         self._now: Mapping[TopicPartition, str] = {}
         """The last answer, of each partition that exists and has a leader."""
         self._gone: set[str] = set()
-        self._answered = self._next = self._silent_until = 0.0
+        self._sent = self._answer_of = self._next = self._silent_until = 0.0
+        """When the last request was sent, and when the last that was answered."""
         self._off = self._said = False
 
     def off(self) -> None:
@@ -65,16 +66,22 @@ class TopicWatch:
         """Look soon: a topic may have been deleted, or is new here."""
         self._next = 0.0
 
-    def ask(self, topics: Collection[str]) -> None:
+    def ask(self, topics: Collection[str], *, since: float | None = None) -> None:
         """Look at this moment, and wait for the answer up to `WAIT_SECONDS`.
 
         Who has just let us wait in vain is not waited for again: hundreds of partitions
         may ask one after the other.
+
+        Args:
+            topics: Which.
+            since: What was asked later than this is new enough, by `time.monotonic`;
+                default: what was asked in the last `_FRESH_SECONDS`.
         """
-        if self._is_fresh(topics):
+        now = time.monotonic()
+        if self._is_fresh(topics, now - _FRESH_SECONDS if since is None else since):
             return
         self._now = {}
-        if time.monotonic() < self._silent_until:
+        if now < self._silent_until:
             return
         self._send(topics)
         concurrent.futures.wait(self._asked.values(), WAIT_SECONDS)
@@ -121,16 +128,17 @@ class TopicWatch:
         """Let the client go."""
         self._off, self._admin, self._asked = True, None, {}
 
-    def _is_fresh(self, topics: Collection[str]) -> bool:
-        """Whether the last answer is one for this moment, and for these topics."""
-        return time.monotonic() < self._answered + _FRESH_SECONDS and {
-            p.topic for p in self._now
-        }.issuperset(topics)
+    def _is_fresh(self, topics: Collection[str], since: float) -> bool:
+        """Whether the last answer was asked for since then, and for these topics."""
+        return self._answer_of >= since and {p.topic for p in self._now}.issuperset(
+            topics
+        )
 
     def _send(self, topics: Collection[str]) -> None:
         if self._off:
             return
-        self._next = time.monotonic() + LOOK_SECONDS
+        self._sent = time.monotonic()
+        self._next = self._sent + LOOK_SECONDS
         try:
             if self._admin is None:
                 self._admin = make_client(AdminClient, self._config)
@@ -157,7 +165,7 @@ class TopicWatch:
             for partition in found.partitions:
                 if partition.leader is not None and topic_id != _NO_ID:
                     now[TopicPartition(topic, partition.id)] = topic_id
-        self._asked, self._now, self._answered = {}, now, time.monotonic()
+        self._asked, self._now, self._answer_of = {}, now, self._sent
         self._silent_until = 0.0
         return True
 

@@ -91,4 +91,4 @@ def test_dev_is_controlled_without_a_token_also_after_a_reload(
         assert ctl("resume", "on_orders").code == 0
     finally:
         started.command.press_ctrl_c()
-        started.command.end()
+        assert started.command.end() == 0

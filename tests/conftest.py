@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -39,6 +40,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure() -> None:
+    """Look for no garbage while tests are collected: that is a quarter of it."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage among what the tests make, not in what was collected."""
+    gc.freeze()
+    gc.enable()
+
+
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
@@ -49,22 +61,24 @@ def pytest_collection_modifyitems(
         items[:] = [item for item in items if item not in left_out]
 
 
-TOGETHER = (
-    "tests/compat/test_clusters.py",
-    "tests/compat/test_encoding.py",
-    "tests/compat/test_hello.py",
-    "tests/compat/test_iris.py",
-    "tests/test_readme.py",
-)
-"""Files whose tests share running apps, or scikit-learn. One process runs them, one
-after another, while the other tests go to whichever process has time."""
+TOGETHER = {
+    "tests/cli/test_ctl_command.py": "a run that is controlled",
+    "tests/compat/test_clusters.py": "guides",
+    "tests/compat/test_encoding.py": "guides",
+    "tests/compat/test_hello.py": "greetings",
+    "tests/compat/test_iris.py": "guides",
+    "tests/test_readme.py": "guides",
+}
+"""Files whose tests share running apps, or scikit-learn, and with which others. One
+process runs those, one after another, while the other tests go to whichever process has
+time."""
 
 
 class Schedule(LoadScopeScheduling):  # type: ignore[misc]
     """What pytest-xdist runs where."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "together" if nodeid.startswith(TOGETHER) else nodeid
+        return TOGETHER.get(nodeid.partition("::")[0], nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -66,7 +66,7 @@ def read_until(popen: subprocess.Popen[str], wanted: str) -> str:
 
 
 def test_the_guides_app_loads_its_model_and_clears_it_when_it_is_stopped() -> None:
-    with process(*run_app("embedded")) as app:
+    with process(*run_app("embedded"), stand_ins=True) as app:
         output = read_until(app, READY)
         app.send_signal(signal.SIGINT)
         output += app.communicate()[0]

@@ -1,35 +1,39 @@
-"""`fastkafka ctl` against runs of real workers on the embedded broker."""
+"""`fastkafka ctl` against a run of real workers on the embedded broker.
+
+The tests share it, and run in one process one after another: see `TOGETHER`.
+"""
 
 from __future__ import annotations
 
 import http.server
-import json
 import os
 import re
 import signal
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fastkafka.cli.controlling import RefusedError, Server
 from fastkafka.testing import EmbeddedBroker
-from tests.cli.test_dev import Developing
+from tests.cli.test_crashes import IMPATIENT
 from tests.cli.test_http import until
-from tests.cli.test_run import APP, Command, run
+from tests.cli.test_run import APP, Command
 from tests.clients import committed, produce
 from tests.tools.commands import Ended, fastkafka
 
 TOKEN = "a-token-of-32-characters-or-more"
 
 SHOP = (
-    APP
+    APP.replace("import FastKafka", "import EventMetadata, FastKafka")
     + """
 @app.consumes(topic="orders", order="key", concurrency=4, auto_commit_interval_ms=100)
-async def on_orders(number: int):
-    print("handled", number)
+async def on_orders(number: int, meta: EventMetadata):
+    print("handled", number, "of", meta.partition)
 
 @app.consumes(topic="orders", auto_commit_interval_ms=100)
 async def audit(number: int):
@@ -39,14 +43,17 @@ async def audit(number: int):
 
 
 class Shop:
-    """A run of two workers with a page that wants a token."""
+    """A run of two workers with a page, that wants a token if it is given one."""
 
-    def __init__(self, folder: Path, servers: str, *options: str) -> None:
+    def __init__(self, folder: Path, servers: str) -> None:
         (folder / "shop.py").write_text(SHOP)
-        arguments = ("--num-workers=2", f"--kafka-broker={servers}", *options)
         self.servers = servers
         self.command = Command(
-            [sys.executable, "-m", *run(*arguments, "--http=127.0.0.1:0", "shop:app")],
+            [
+                *(sys.executable, "-c", IMPATIENT, "run", "shop:app"),
+                *("--num-workers=2", "--http=127.0.0.1:0"),
+                f"--kafka-broker={servers}",
+            ],
             folder,
         )
         (self.url,) = self.command.wait_for(r"Page, probes and metrics: (\S+)")
@@ -57,17 +64,18 @@ class Shop:
         return fastkafka("ctl", *arguments, "--url", self.url)
 
     def status(self, kind: str) -> list[Any]:
-        ended = self.ctl("status", "--json")
-        return [one for one in ended.json if one["kind"] == kind]
+        """Return what `ctl status --json` prints of a kind, but cheaply."""
+        try:
+            found = Server(self.url).get()
+        except RefusedError:  # no worker runs at this moment
+            return []
+        return [*found[f"{kind}s"]]
 
     def function(self, name: str = "on_orders") -> Any:
         (found,) = [f for f in self.status("function") if f["name"] == name]
         return found
 
     def partitions(self) -> dict[int, Any]:
-        ended = self.ctl("status", "--json")
-        if ended.code:
-            return {}
         return {one["partition"]: one for one in self.status("partition")}
 
     def all_ready(self) -> bool:
@@ -77,58 +85,40 @@ class Shop:
         values = [b"%d" % number for number in range(count)]
         produce(self.servers, "orders", values, partition=partition)
 
-    def handled(self) -> int:
-        return len(re.findall(r"handled \d+", self.command.out))
+    def handled(self, *partitions: int) -> int:
+        found = re.findall(r"handled \d+ of (\d)$", self.command.out, re.MULTILINE)
+        return sum(int(partition) in partitions for partition in found)
 
-    def committed(self) -> dict[int, int]:
-        return committed(self.servers, "shop", "orders")
-
-
-@pytest.fixture
-def token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FASTKAFKA_HTTP_TOKEN", TOKEN)
+    def committed(self, *partitions: int) -> dict[int, int]:
+        found = committed(self.servers, "shop", "orders")
+        return {p: offset for p, offset in found.items() if p in partitions}
 
 
-@pytest.fixture
-def shop(tmp_path: Path, embedded: EmbeddedBroker, token: None) -> Iterator[Shop]:
-    embedded.create_topic("orders", partitions=4)
-    started = Shop(tmp_path, embedded.bootstrap_servers)
-    yield started
-    started.command.process.kill()
-    started.command.end()
+@contextmanager
+def running(folder: Path, token: str | None = TOKEN) -> Iterator[Shop]:
+    """Run a shop on a broker of its own; the token is in the environment meanwhile."""
+    broker = EmbeddedBroker({"orders": 4})
+    with pytest.MonkeyPatch.context() as patch, broker as servers:
+        if token is not None:
+            patch.setenv("FASTKAFKA_HTTP_TOKEN", token)
+        started = Shop(folder, servers)
+        yield started
+        started.command.process.kill()
+        started.command.end()
 
 
-def test_a_function_of_several_workers_is_paused_and_stays_so_when_one_dies(
-    shop: Shop,
-) -> None:
-    ended = shop.ctl("pause", "on_orders")
-    assert (ended.out, ended.err, ended.code) == ("`on_orders` is paused.\n", "", 0)
-    for partition in range(4):
-        shop.send(5, partition)
-    until(lambda: shop.function()["waiting"] == 20)
-    assert shop.function()["paused"] is True
-    assert shop.handled() == 0
-    assert shop.ctl("concurrency", "on_orders", "7").code == 0
-
-    worker = next(w for w in shop.status("worker") if w["worker"] == 1)
-    os.kill(worker["pid"], signal.SIGKILL)
-    until(lambda: worker["pid"] != shop.status("worker")[0]["pid"] is not None)
-    until(lambda: len(shop.partitions()) == 4 and shop.function()["waiting"] == 20)
-    assert shop.handled() == 0
-    assert shop.function()["concurrency"] == 7
-    assert {p["paused_for"][0] for p in shop.partitions().values()} == {"on_orders"}
-
-    ended = shop.ctl("resume", "on_orders")
-    assert (ended.out, ended.err, ended.code) == ("`on_orders` goes on.\n", "", 0)
-    until(lambda: shop.handled() == 20)
-    until(lambda: shop.committed() == dict.fromkeys(range(4), 5))
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """One run for all tests of this file: each has partitions of its own."""
+    with running(tmp_path_factory.mktemp("shop")) as started:
+        yield started
 
 
 def test_one_partition_is_paused_and_sought_where_it_is(shop: Shop) -> None:
     for partition in (1, 2):
         shop.send(5, partition)
-    until(lambda: shop.handled() == 10)
-    until(lambda: shop.committed() == {1: 5, 2: 5})
+    until(lambda: shop.handled(1, 2) == 10)
+    until(lambda: shop.committed(1, 2) == {1: 5, 2: 5})
 
     assert shop.ctl("pause", "on_orders", "--at", "orders:1").code == 0
     shown = shop.ctl("seek", "orders[1]", "--to", "2", "--dry-run")
@@ -146,12 +136,12 @@ def test_one_partition_is_paused_and_sought_where_it_is(shop: Shop) -> None:
         "orders[1] of group 'shop' was sought from 5 to 2: 3 offsets are read again.\n",
         0,
     )
-    assert shop.committed() == {1: 2, 2: 5}
-    assert shop.handled() == 10
+    assert shop.committed(1, 2) == {1: 2, 2: 5}
+    assert shop.handled(1, 2) == 10
 
     shop.ctl("resume", "on_orders", "--at", "orders:1")
-    until(lambda: shop.handled() == 13)
-    until(lambda: shop.committed() == {1: 5, 2: 5})
+    until(lambda: shop.handled(1, 2) == 13)
+    until(lambda: shop.committed(1, 2) == {1: 5, 2: 5})
 
 
 def test_a_step_forward_is_a_warning_in_the_log_of_who_makes_it(shop: Shop) -> None:
@@ -162,7 +152,7 @@ def test_a_step_forward_is_a_warning_in_the_log_of_who_makes_it(shop: Shop) -> N
     done = shop.ctl("seek", "orders:3", "--to", "latest", "--yes", "--json")
 
     assert done.json[0]["skipped"] == 5
-    assert shop.committed()[3] == 5
+    assert shop.committed(3) == {3: 5}
     shop.command.wait_for(
         r"\[WARNING\].*orders\[3\] of group 'shop' was sought from 0 to 5: 5 offsets "
         r"are passed over on purpose\."
@@ -170,7 +160,7 @@ def test_a_step_forward_is_a_warning_in_the_log_of_who_makes_it(shop: Shop) -> N
     shop.command.wait_for(r"127\.0\.0\.1 asks for this: (seek orders\[3\] to 5)")
     shop.ctl("resume", "on_orders")
     shop.send(1, 3)
-    until(lambda: shop.handled() == 1)
+    until(lambda: shop.handled(3) == 1)
 
 
 def test_what_cannot_be_is_one_line_and_a_code(
@@ -244,25 +234,7 @@ def test_a_worker_that_hangs_is_named_and_does_it_when_it_goes_on(
         "blocked, it does it when it goes on. The other workers have done it.\n"
     )
     shop.command.wait_for(rf"^\[{worker['pid']}\]: .*(`on_orders` is paused\.)")
-
-
-def test_without_a_token_it_can_be_seen_but_not_controlled(
-    tmp_path: Path, embedded: EmbeddedBroker
-) -> None:
-    embedded.create_topic("orders", partitions=4)
-    shop = Shop(tmp_path, embedded.bootstrap_servers)
-    try:
-        assert shop.ctl("status").lines[0].split()[:3] == ["Function", "Group", "Order"]
-        ended = shop.ctl("pause", "on_orders")
-    finally:
-        shop.command.process.kill()
-        shop.command.end()
-
-    assert (ended.code, ended.err) == (
-        2,
-        "Sending, replaying and controlling are switched off here. Start the app with "
-        "`FASTKAFKA_HTTP_TOKEN` set, and give it here, too; or use `fastkafka dev`.\n",
-    )
+    assert shop.ctl("resume", "on_orders").code == 0
 
 
 def test_nobody_there_and_somebody_else_there_are_told_apart() -> None:
@@ -296,32 +268,3 @@ def test_nobody_there_and_somebody_else_there_are_told_apart() -> None:
         2,
         "`--url` is 'localhost:8080'. Write it as `http://127.0.0.1:8080`.\n",
     )
-
-
-def test_dev_is_controlled_without_a_token_also_after_a_reload(
-    tmp_path: Path,
-) -> None:
-    started = Developing(tmp_path)
-
-    def ctl(*arguments: str) -> Ended:
-        return fastkafka("ctl", *arguments, "--url", started.address)
-
-    def paused() -> bool:
-        return any(
-            json.loads(line).get("paused") for line in ctl("status", "--json").lines
-        )
-
-    try:
-        assert ctl("pause", "on_orders").code == 0
-        until(paused)
-        started.send(1)
-        text = started.file.read_text()
-        started.edit(text.replace("first handled", "then handled"))
-        # A new run knows of no pause.
-        started.command.wait_for(r"^\[\d+\]: then (handled 1)")
-        until(lambda: ctl("pause", "on_orders").code == 0)
-        until(paused)
-        assert ctl("resume", "on_orders").code == 0
-    finally:
-        started.command.press_ctrl_c()
-        started.command.end()

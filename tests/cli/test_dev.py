@@ -81,7 +81,7 @@ def developing(tmp_path: Path) -> Iterator[Developing]:
     started.command.end()
 
 
-def test_a_change_starts_the_app_again_where_its_group_was(
+def test_a_change_starts_the_app_again_where_its_group_was_until_sigterm_ends_it(
     developing: Developing,
 ) -> None:
     command = developing.command
@@ -93,11 +93,13 @@ def test_a_change_starts_the_app_again_where_its_group_was(
     command.wait_for(r"then handled 2$")
     assert "then handled 1" not in command.out
     assert developing.ask("app")["mode"] == "dev"
-    command.press_ctrl_c()
+    command.signal(signal.SIGTERM)
     assert command.end() == 0
 
 
-def test_what_cannot_be_imported_is_shown_until_it_can(developing: Developing) -> None:
+def test_what_cannot_be_imported_is_shown_until_it_can_or_ctrl_c_ends_it(
+    developing: Developing,
+) -> None:
     command = developing.command
     developing.edit(APP + "\nimport nothing_like_that\n")
     command.wait_for(r"^(Could not import module \"shop\")\. It raised ", on="err")
@@ -113,18 +115,10 @@ def test_what_cannot_be_imported_is_shown_until_it_can(developing: Developing) -
     developing.send(3)
     command.wait_for(r"first handled 3$")
     assert developing.ask("app")["broken"] is None
-
-
-def test_ctrl_c_ends_it_while_nothing_can_run(developing: Developing) -> None:
     developing.edit("not python")
-    developing.command.wait_for(r"^It is tried again", on="err")
-    developing.command.press_ctrl_c()
-    assert developing.command.end() == 1
-
-
-def test_sigterm_ends_it(developing: Developing) -> None:
-    developing.command.signal(signal.SIGTERM)
-    assert developing.command.end() == 0
+    command.wait_for(r"^It is tried again", on="err", times=2)
+    command.press_ctrl_c()
+    assert command.end() == 1
 
 
 def test_a_run_can_reload_too(tmp_path: Path) -> None:

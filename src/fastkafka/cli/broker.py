@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from fastkafka.cli.terminal import complain
 from fastkafka.errors import ConfigError
@@ -41,7 +39,8 @@ def broker(
     ] = 1,
 ) -> None:
     """Run an embedded Kafka broker until Ctrl-C: nothing to install, no JVM."""
-    # Confluent's client takes a while to import, which `--help` need not wait for.
+    # Confluent's client and Rich take a while to import, for which `fastkafka run` and
+    # `--help` need not wait.
     from fastkafka.testing import EmbeddedBroker  # noqa: PLC0415
 
     # A signal waits for `sigwait`, however early it comes.
@@ -74,6 +73,9 @@ def _parse_topics(texts: Sequence[str]) -> dict[str, int]:
 
 
 def _say_what_runs(bootstrap_servers: str, topics: dict[str, int]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - see above
+    from rich.table import Table  # noqa: PLC0415
+
     created = [f"{name} ({partitions})" for name, partitions in topics.items()]
     created.append("others appear with 4 partitions when a producer asks for them")
     facts = Table.grid(padding=(0, 2))

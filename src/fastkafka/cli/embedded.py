@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from fastkafka.cli.terminal import say
+
 EMBEDDED = "embedded"
 
 
@@ -21,7 +23,6 @@ def reachable(kafka_broker: str) -> Iterator[str]:
     if kafka_broker != EMBEDDED:
         yield kafka_broker
         return
-    from fastkafka.cli.terminal import say  # noqa: PLC0415 - Rich, only here
     from fastkafka.testing import (  # noqa: PLC0415 - and the client only here
         EmbeddedBroker,
     )

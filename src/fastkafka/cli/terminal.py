@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-
-from rich.console import Console
-from rich.text import Text
+import os
+import sys
+from typing import TextIO
 
 logger = logging.getLogger("fastkafka.cli")
 
@@ -23,7 +23,7 @@ def say(message: str) -> None:
     if _in_log:
         logger.info("%s", message)
     else:
-        Console().print(Text(message), soft_wrap=True)
+        _print(message, sys.stdout)
 
 
 def complain(message: str) -> None:
@@ -31,4 +31,21 @@ def complain(message: str) -> None:
     if _in_log:
         logger.error("%s", message)
     else:
-        Console(stderr=True).print(Text(message, style="red"), soft_wrap=True)
+        _print(message, sys.stderr, "red")
+
+
+def _print(message: str, stream: TextIO, style: str = "") -> None:
+    if stream.isatty() or os.environ.keys() & {"FORCE_COLOR", "TTY_COMPATIBLE"}:
+        # It takes as long to import as Typer, and services have no terminal.
+        from rich.console import Console  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        Console(file=stream).print(Text(message, style), soft_wrap=True)
+        return
+    try:
+        stream.write(f"{message}\n")
+        stream.flush()
+    except BrokenPipeError:
+        # Nobody reads it any more; what is still said goes nowhere.
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())

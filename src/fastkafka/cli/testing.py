@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fastkafka.cli.terminal import complain
 from fastkafka.errors import ConfigError
@@ -20,7 +18,15 @@ def testing() -> None:
 @testing_app.command("install_deps")
 def install_deps() -> None:
     """Fetch Apache Kafka, once, for ApacheKafkaBroker; needs Java and Maven."""
-    # Confluent's client takes a while to import, which `--help` need not wait for.
+    # They take a while to import, for which `fastkafka run` need not wait.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
     from fastkafka.testing import installation  # noqa: PLC0415
 
     console = Console(highlight=False)

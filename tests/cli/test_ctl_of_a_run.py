@@ -1,0 +1,94 @@
+"""`fastkafka ctl` and what becomes of a pause: workers that die, tokens, reloads."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fastkafka.cli.controlling import Server
+from fastkafka.testing import mock_cluster
+from tests.cli.test_ctl_command import Shop, running
+from tests.cli.test_dev import Developing
+from tests.cli.test_http import until
+from tests.tools.commands import Ended, fastkafka
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    """A run on a broker that soon misses a member which has died."""
+    monkeypatch.setattr(mock_cluster, "SESSION_TIMEOUT_MS", 1_000)
+    with running(tmp_path) as started:
+        yield started
+
+
+def test_a_function_of_several_workers_is_paused_and_stays_so_when_one_dies(
+    shop: Shop,
+) -> None:
+    everywhere = range(4)
+    ended = shop.ctl("pause", "on_orders")
+    assert (ended.out, ended.err, ended.code) == ("`on_orders` is paused.\n", "", 0)
+    for partition in everywhere:
+        shop.send(5, partition)
+    until(lambda: shop.function()["waiting"] == 20)
+    printed = shop.ctl("status", "--json").json
+    (function,) = [one for one in printed if one.get("name") == "on_orders"]
+    assert (function["kind"], function["paused"]) == ("function", True)
+    assert {one["kind"] for one in printed} == {"function", "partition", "worker"}
+    assert shop.handled(*everywhere) == 0
+    assert shop.ctl("concurrency", "on_orders", "7").code == 0
+
+    worker = next(w for w in shop.status("worker") if w["worker"] == 1)
+    os.kill(worker["pid"], signal.SIGKILL)
+    until(lambda: worker["pid"] != shop.status("worker")[0]["pid"] is not None)
+    until(lambda: len(shop.partitions()) == 4 and shop.function()["waiting"] == 20)
+    assert shop.handled(*everywhere) == 0
+    assert shop.function()["concurrency"] == 7
+    assert {p["paused_for"][0] for p in shop.partitions().values()} == {"on_orders"}
+
+    ended = shop.ctl("resume", "on_orders")
+    assert (ended.out, ended.err, ended.code) == ("`on_orders` goes on.\n", "", 0)
+    until(lambda: shop.handled(*everywhere) == 20)
+    until(lambda: shop.committed(*everywhere) == dict.fromkeys(everywhere, 5))
+
+
+def test_without_a_token_it_can_be_seen_but_not_controlled(tmp_path: Path) -> None:
+    with running(tmp_path, token=None) as shop:
+        assert shop.ctl("status").lines[0].split()[:3] == ["Function", "Group", "Order"]
+        ended = shop.ctl("pause", "on_orders")
+
+    assert (ended.code, ended.err) == (
+        2,
+        "Sending, replaying and controlling are switched off here. Start the app with "
+        "`FASTKAFKA_HTTP_TOKEN` set, and give it here, too; or use `fastkafka dev`.\n",
+    )
+
+
+def test_dev_is_controlled_without_a_token_also_after_a_reload(
+    tmp_path: Path,
+) -> None:
+    started = Developing(tmp_path)
+
+    def ctl(*arguments: str) -> Ended:
+        return fastkafka("ctl", *arguments, "--url", started.address)
+
+    def paused() -> bool:
+        return any(one["paused"] for one in Server(started.address).get()["functions"])
+
+    try:
+        assert ctl("pause", "on_orders").code == 0
+        until(paused)
+        started.send(1)
+        text = started.file.read_text()
+        started.edit(text.replace("first handled", "then handled"))
+        # A new run knows of no pause.
+        started.command.wait_for(r"^\[\d+\]: then (handled 1)")
+        until(lambda: ctl("pause", "on_orders").code == 0)
+        until(paused)
+        assert ctl("resume", "on_orders").code == 0
+    finally:
+        started.command.press_ctrl_c()
+        assert started.command.end() == 0

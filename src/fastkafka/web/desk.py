@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
 from fastkafka.tools.topics import Clusters
 
@@ -20,13 +21,15 @@ IDLE_SECONDS = 60.0
 class Desk:
     """Takes questions; each is asked with connections of its own.
 
-    Nothing is connected before the first question, or some time after the last one.
+    Nothing is connected before the first question, or some time after the last one. The
+    program's end does not wait for a broker that does not answer.
     """
 
     def __init__(self) -> None:
-        self._threads: ThreadPoolExecutor | None = None
+        self._turns = asyncio.Semaphore(THREADS)
         self._free: list[Clusters] = []
         self._asked = time.monotonic()
+        self._closed = False
 
     async def ask(self, question: Callable[[Clusters], T]) -> T:
         """Return what *question* returns; it may block.
@@ -34,8 +37,6 @@ class Desk:
         Raises:
             FastKafkaError: Whatever it raises.
         """
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(THREADS, "fastkafka-page")
         self._asked = time.monotonic()
 
         def answer() -> T:
@@ -46,24 +47,46 @@ class Desk:
             except BaseException:
                 clusters.close()
                 raise
-            self._free.append(clusters)
+            if self._closed:
+                clusters.close()
+            else:
+                self._free.append(clusters)
             return made
 
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, answer)
+        await self._turns.acquire()
+        answering = asyncio.wrap_future(_in_daemon(answer))
+        # Who asked may go away; the thread goes on, and has its turn until it ends.
+        answering.add_done_callback(lambda _: self._turns.release())
+        return await asyncio.shield(answering)
 
     def tidy(self) -> None:
         """Let go of connections that nobody needs."""
         if self._free and time.monotonic() - self._asked > IDLE_SECONDS:
             free, self._free = self._free, []
-            assert self._threads is not None
             for clusters in free:
-                self._threads.submit(clusters.close)
+                _in_daemon(clusters.close)
 
     def close(self) -> None:
         """Close every connection; questions that are asked now are given up."""
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
-            self._threads = None
+        self._closed = True
         while self._free:
             self._free.pop().close()
+
+
+def _in_daemon(function: Callable[[], T]) -> Future[T]:
+    """Call a function in a thread of its own, for which Python does not wait.
+
+    It waits for the threads of an executor when it ends, also after a `shutdown`.
+    """
+    future: Future[Any] = Future()
+
+    def call() -> None:
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(function())
+        except BaseException as error:  # noqa: BLE001 - who waits for it gets it
+            future.set_exception(error)
+
+    threading.Thread(target=call, name="fastkafka-page", daemon=True).start()
+    return future

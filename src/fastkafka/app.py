@@ -73,6 +73,8 @@ class FastKafka(Router):
             or "none"; see `Router.consumes`.
         concurrency: For every function that says nothing else: how many keys, records
             or sync calls are handled at once; default 32.
+        batch_timeout: For every batch handler that says nothing else: seconds that a
+            batch waits to be filled; default 0, not at all.
         retry: For every function that says nothing else: how often it is called with a
             record that makes it raise; default `Retry()`, three times.
         on_failure: For every function that says nothing else: what follows then:
@@ -111,6 +113,7 @@ class FastKafka(Router):
         bootstrap_servers: str | Sequence[str] | None = None,
         order: Order = "partition",
         concurrency: int = DEFAULT_CONCURRENCY,
+        batch_timeout: float = 0.0,
         retry: Retry | None = None,
         on_failure: OnFailure = "dead_letter",
         handler_timeout: float | None = None,
@@ -125,7 +128,7 @@ class FastKafka(Router):
         )
         own = cast("Mapping[str, object]", settings)
         self._declared = defaults_of_app(
-            own, order, concurrency, retry, on_failure, handler_timeout
+            own, order, concurrency, batch_timeout, retry, on_failure, handler_timeout
         )
         lifespans.check(lifespan)
         check_texts({"title": title, "description": description, "version": version})
@@ -154,7 +157,7 @@ class FastKafka(Router):
         """Without meaning; apps of the original may read it."""
         self._choice = declared(kafka_brokers, bootstrap_servers_id, bootstrap_servers)
         self._transport = transport
-        self._retry_at_once = False  # both for the Tester
+        self._at_once = False  # both for the Tester
         self.worker: int | None = None
         """Its number among several of `fastkafka run`, from 1."""
         self._given_up: Callable[[RecordError], None] = lambda error: None
@@ -475,7 +478,7 @@ class FastKafka(Router):
         return replace(
             self._declared,
             group_id=self.group_id,
-            retry_at_once=self._retry_at_once,
+            at_once=self._at_once,
             worker=self.worker,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -145,6 +146,17 @@ def check_timeout(value: Any, *, where: str) -> float | None:
     raise ConfigError(
         f"{where}: `handler_timeout` is {value!r}. Use seconds, above 0, or None."
     )
+
+
+def check_seconds(name: str, value: Any, *, where: str) -> float | None:
+    """Return a duration in seconds, or None when nothing was given.
+
+    Raises:
+        ConfigError: It is no number from 0 that ends.
+    """
+    if value is None or (_is_number(value, int | float) and 0 <= value < math.inf):
+        return value  # type: ignore[no-any-return]
+    raise ConfigError(f"{where}: `{name}` is {value!r}. Use seconds, from 0.")
 
 
 def _takes_two(function: Callable[..., Any]) -> bool:

@@ -388,10 +388,12 @@ def test_a_batch_timeout_that_cannot_be_is_refused(wrong: Any) -> None:
     )
 
 
-def test_a_batch_timeout_of_a_function_that_takes_one_message_is_refused() -> None:
+@pytest.mark.parametrize("name", ["max_batch", "batch_timeout"])
+def test_what_is_of_batches_is_refused_where_one_message_is_taken(name: str) -> None:
+    arguments: Any = {name: 1}
     with pytest.raises(ConfigError) as refused:
-        FastKafka().consumes(topic="orders", batch_timeout=1)(takes_one)
+        FastKafka().consumes(topic="orders", **arguments)(takes_one)
     assert str(refused.value) == (
-        "`takes_one` takes one message at a time, so `batch_timeout` has no meaning. "
+        f"`takes_one` takes one message at a time, so `{name}` has no meaning. "
         "Take a list of them, `list[...]`, or leave it out."
     )

@@ -29,11 +29,11 @@ from fastkafka.engine.control import Control
 from fastkafka.engine.door import Door
 from fastkafka.engine.supervisor import BackgroundTask, Supervisor
 from fastkafka.errors import NotStartedError, RecordError
-from fastkafka.info import check_contact, check_texts, default_group
+from fastkafka.info import check_contact, check_redact, check_texts, default_group
 from fastkafka.lifespan import Lifespan
 from fastkafka.observe.events import Listener
 from fastkafka.observe.snapshot import Snapshot
-from fastkafka.policies import OnFailure, Retry
+from fastkafka.policies import OnFailure, Retry, check_seconds
 from fastkafka.router import Router, argument_names
 from fastkafka.routing import ConsumerRoute, Order, ProducerRoute, check_topic
 from fastkafka.transport.base import Headers, Producer, Transport
@@ -141,9 +141,14 @@ class FastKafka(Router):
         self.contact = contact
         self.root_path = root_path
         self.lifespan = lifespan
-        self.shutdown_timeout = shutdown_timeout
-        self.revoke_timeout = revoke_timeout
-        self.redact = tuple(redact)
+        where = "FastKafka"
+        self.shutdown_timeout = check_seconds(
+            "shutdown_timeout", shutdown_timeout, where=where
+        )
+        self.revoke_timeout = check_seconds(
+            "revoke_timeout", revoke_timeout, where=where
+        )
+        self.redact = check_redact(redact)
         self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
         """For tests: dependencies and what is called instead of them."""
         self.benchmark_results: dict[str, Throughput] = {}

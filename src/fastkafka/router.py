@@ -138,7 +138,9 @@ class Router:
                 read; "skip": an error is logged; or a function of the record and the
                 error. Default: the app's.
             handler_timeout: Seconds that one call of an async function may take; a
-                longer one fails with a `TimeoutError`. Default: the app's, no limit.
+                longer one fails with a `TimeoutError`. It may be longer than
+                `max_poll_interval_ms`: records are polled beside it. Default: the
+                app's, no limit.
             brokers: Clusters to use instead of the app's, under the same names.
             description: For the AsyncAPI document; default: the docstring.
             settings: Consumer settings, over the app's; see docs/settings.md.
@@ -169,6 +171,8 @@ class Router:
                         "`concurrency`. Use either."
                     )
                 how, at_once = "none", concurrency_of(executor, where=where)
+            if batch_timeout is not None:
+                check_seconds("batch_timeout", batch_timeout, where=where)
             route = ConsumerRoute(
                 function=function,
                 topics=topics,
@@ -178,9 +182,7 @@ class Router:
                 order=check_order(how, where=where),
                 concurrency=check_count("concurrency", at_once, where=where),
                 max_batch=check_count("max_batch", max_batch, where=where),
-                batch_timeout=check_seconds(
-                    "batch_timeout", batch_timeout, where=where
-                ),
+                batch_timeout=batch_timeout,
                 retry=check_retry(retry, where=where),
                 on_failure=check_on_failure(on_failure, where=where),
                 timeout=check_timeout(handler_timeout, where=where),
@@ -193,9 +195,10 @@ class Router:
                     f"{where} is sync: it runs in a thread, which `handler_timeout` "
                     f"cannot end. Write `async def {name}(...)`."
                 )
-            if batch_timeout is not None and not plan.batch:
+            if not plan.batch and (max_batch, batch_timeout) != (None, None):
+                given = "batch_timeout" if max_batch is None else "max_batch"
                 raise ConfigError(
-                    f"{where} takes one message at a time, so `batch_timeout` has no "
+                    f"{where} takes one message at a time, so `{given}` has no "
                     "meaning. Take a list of them, `list[...]`, or leave it out."
                 )
             if any(t.endswith(SUFFIX) for t in topics) and on_failure is None:

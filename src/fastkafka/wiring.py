@@ -255,14 +255,16 @@ def defaults_of_app(
         ConfigError: Something of it cannot be.
     """
     where = "FastKafka"
-    check_order(order, where=where)
-    check_count("concurrency", concurrency, where=where)
+    if check_order(order, where=where) is None:
+        raise ConfigError(f"{where}: `order` is None. Leave it out for 'partition'.")
+    if check_count("concurrency", concurrency, where=where) is None:
+        raise ConfigError(f"{where}: `concurrency` is None. Use a number from 1.")
     return Defaults(
         settings,
         None,
         order,
         concurrency,
-        check_seconds("batch_timeout", batch_timeout, where=where) or 0.0,
+        check_seconds("batch_timeout", batch_timeout, where=where),
         check_retry(retry, where=where) or Retry(),
         check_on_failure(on_failure, where=where) or "dead_letter",
         check_timeout(timeout, where=where),

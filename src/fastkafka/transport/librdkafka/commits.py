@@ -17,6 +17,8 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 
 from fastkafka.errors import ClientError
+from fastkafka.observe.events import Measure
+from fastkafka.transport import operations
 from fastkafka.transport.base import TopicPartition
 from fastkafka.transport.librdkafka.connection import client_error, logger
 from fastkafka.transport.topic_ids import with_topic_id
@@ -39,6 +41,7 @@ class Commits:
         interval: Seconds between commits; ``auto.commit.interval.ms``.
         loop: The engine's.
         topic_ids: Which topic each partition belongs to, for the metadata.
+        measure: Told on the loop of commits that were waited for, if somebody measures.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Commits:
         interval: float,
         loop: asyncio.AbstractEventLoop,
         topic_ids: Mapping[TopicPartition, str],
+        measure: Measure | None = None,
     ) -> None:
         self.succeeded = self.failed = self.awaited = 0
         self.seconds = 0.0
@@ -56,6 +60,7 @@ class Commits:
         self._interval = interval
         self._loop = loop
         self._topic_ids = topic_ids
+        self._measure = measure
         self._next = 0.0
         self.hurry = 0.0
         """Until then somebody waits for commits: the thread is to be quick."""
@@ -186,7 +191,7 @@ class Commits:
             client.store_offsets(offsets=wanted)
             began = time.monotonic()
             committed = client.commit(offsets=wanted, asynchronous=False)
-            self._took(began)
+            self._took(began, offsets)
             self.on_commit(None, committed)
 
     def last(self, partition: TopicPartition) -> int | None:
@@ -274,9 +279,21 @@ class Commits:
             self.failing_since = None
             logger.warning("Commits succeed again.")
 
-    def _took(self, since: float) -> None:
-        self.awaited += 1
-        self.seconds += time.monotonic() - since
+    def _took(
+        self,
+        since: float,
+        partitions: Collection[TopicPartition],
+        problem: KafkaError | None = None,
+    ) -> None:
+        """Take note of how long a commit took that somebody waited for."""
+        seconds = time.monotonic() - since
+        if problem is None:
+            self.awaited += 1
+            self.seconds += seconds
+        if self._measure is not None:
+            error = None if problem is None else problem.name()
+            operation = operations.committed(partitions, seconds, error)
+            self._loop.call_soon_threadsafe(self._measure, operation)
 
     def _settle_awaited(
         self, where: tuple[Any, Any], offset: int | None, problem: KafkaError | None
@@ -286,8 +303,8 @@ class Commits:
             if problem is None and awaited.offset != offset:
                 self._awaited.setdefault(where, []).append(awaited)
                 continue
+            self._took(awaited.since, [awaited.partition], problem)
             if problem is None:
-                self._took(awaited.since)
                 self._stored.setdefault(TopicPartition(*where), awaited.offset)
             self._loop.call_soon_threadsafe(_settle, awaited, problem)
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from fastkafka.errors import ClientError
-from fastkafka.observe.events import Event
+from fastkafka.observe.events import Event, Measure
+from fastkafka.transport import operations
 from fastkafka.transport.base import (
     Committed,
     ConsumerListener,
@@ -66,6 +67,7 @@ class MemoryConsumer:
         )
         self._group: Group | None = None
         self._loop: asyncio.AbstractEventLoop
+        self._measure: Measure | None = None
         self._running = self._closing = self._awake = False
         self._resumed = asyncio.Event()
         self._resumed.set()
@@ -97,6 +99,10 @@ class MemoryConsumer:
         )
 
     # What the engine calls.
+
+    def measure(self, tell: Measure) -> None:
+        """See `Consumer`; a poll takes no time here, but commits wait for brokers."""
+        self._measure = tell
 
     async def start(self) -> Collection[str]:
         """See `Consumer`."""
@@ -135,10 +141,13 @@ class MemoryConsumer:
     ) -> None:
         """See `Consumer`."""
         if self._running and self._group is not None and partition in self._intake:
+            began = self._loop.time()
             await self._resumed.wait()
             await self._cluster.up.wait()
             self.note(partition, metadata)
-            if not self._commits.now({partition: offset}):
+            refusal = self._commits.now({partition: offset})
+            self._committed([partition], began, refusal)
+            if refusal is not None:
                 raise ClientError(f"{partition}: not committed.", code="_FAIL")
 
     def taken(self, partition: TopicPartition, records: int, size: int) -> None:
@@ -171,7 +180,11 @@ class MemoryConsumer:
         self._full.discard(partition)
         self._tell(self._listener.on_sought, partition, offset)
         self.wake()
-        return self._group is None or self._commits.now({partition: offset})
+        if self._group is None:
+            return True
+        refusal = self._commits.now({partition: offset})
+        self._committed([partition], self._loop.time(), refusal)
+        return refusal is None
 
     def pause(self) -> None:
         """See `Consumer`."""
@@ -344,6 +357,9 @@ class MemoryConsumer:
                 room -= len(run.records)
                 runs.append(run)
         if runs:
+            if self._measure is not None:
+                for poll in operations.polled(runs, 0.0):
+                    self._tell(self._measure, poll)
             self._tell(self._listener.on_records, runs)
             self.wake()
 
@@ -506,8 +522,23 @@ class MemoryConsumer:
         await self._cluster.up.wait()
         if self._running:
             # What is of a topic that is gone is not for one that takes its place.
-            self._commits.commit([p for p in partitions if self._is_there(p)])
+            began = self._loop.time()
+            there = [p for p in partitions if self._is_there(p)]
+            if committed := self._commits.waiting(there):
+                self._committed(committed, began, self._commits.now(committed))
             self._forget(partitions)
+
+    def _committed(
+        self,
+        partitions: Collection[TopicPartition],
+        began: float,
+        refusal: Refusal | None,
+    ) -> None:
+        """Tell who measures of a commit that was waited for."""
+        if self._measure is not None:
+            seconds = self._loop.time() - began
+            error = None if refusal is None else refusal.code
+            self._measure(operations.committed(partitions, seconds, error))
 
     def _revoke_no_more(self) -> None:
         if self._revoking is not None:

@@ -419,6 +419,35 @@ async def test_skip_says_so_and_goes_on(caplog: pytest.LogCaptureFixture) -> Non
     assert line.getMessage().endswith("; it is skipped")
 
 
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("no", "orders[0]@0: no; it is skipped"),
+        ("another schema?", "orders[0]@0: another schema? It is skipped."),
+        ("It does not fit.", "orders[0]@0: It does not fit. It is skipped."),
+    ],
+)
+async def test_what_follows_is_a_sentence_of_its_own_behind_one_that_has_ended(
+    said: str, line: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log had "another schema?; it is skipped"."""
+
+    def decode(raw: bytes, message: Any) -> Order:
+        raise ValueError(said)
+
+    broker = orders(1)
+    app = shop(broker, on_failure="skip")
+
+    @app.consumes(decoder=decode)
+    async def on_orders(order: Order) -> None: ...
+
+    async with app:
+        await broker.idle()
+
+    [logged] = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
+    assert logged == line
+
+
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_a_function_decides_about_what_failed(asynchronous: bool) -> None:
     broker = orders(3)

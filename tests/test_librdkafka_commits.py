@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from confluent_kafka import OFFSET_INVALID
+from confluent_kafka import OFFSET_INVALID, KafkaError
 
 from fastkafka.errors import ClientError
 from fastkafka.transport.base import TopicPartition
@@ -114,3 +114,22 @@ async def test_what_is_finished_before_the_engine_has_heard_of_another_log_is_no
     some.finished(PARTITION, 1)
     some.store(client, {PARTITION})
     assert client.stored[-1] == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("code", "then"),
+    [
+        (KafkaError.NOT_COORDINATOR, "The offsets go with the next commit."),
+        (
+            KafkaError.UNKNOWN_TOPIC_OR_PART,
+            "The topic is not there, so nobody keeps these offsets. If it is made "
+            "again, `on_gap` decides where the group goes on.",
+        ),
+    ],
+)
+async def test_a_failed_commit_says_what_becomes_of_the_offsets(
+    code: int, then: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    commits().on_failure(KafkaError(code))
+    [said] = caplog.messages
+    assert said.endswith(then)

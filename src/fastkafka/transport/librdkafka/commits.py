@@ -22,6 +22,7 @@ from fastkafka.transport import operations
 from fastkafka.transport.base import TopicPartition
 from fastkafka.transport.librdkafka.connection import client_error, logger
 from fastkafka.transport.topic_ids import with_topic_id
+from fastkafka.transport.wording import commits_fail
 
 _HURRY_SECONDS = 1.0
 
@@ -313,10 +314,7 @@ class Commits:
         self.failed += 1
         if self.failing_since is None:
             self.failing_since = time.monotonic()
-            logger.warning(
-                "%s The offsets go with the next commit.",
-                client_error(error, doing="commit"),
-            )
+            logger.warning("%s", commits_fail(client_error(error, doing="commit")))
 
     def _with_metadata(self, offsets: Mapping[TopicPartition, int]) -> list[Any]:
         metadata, ids = self._metadata, self._topic_ids

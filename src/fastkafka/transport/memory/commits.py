@@ -10,6 +10,7 @@ from fastkafka.transport.base import Committed, TopicPartition
 from fastkafka.transport.memory.clock import Clock, Timer
 from fastkafka.transport.memory.faults import Refusal
 from fastkafka.transport.topic_ids import with_topic_id
+from fastkafka.transport.wording import commits_fail
 
 logger = logging.getLogger("fastkafka.transport")
 
@@ -109,9 +110,7 @@ class Commits:
             self.failed += 1
             if self.failing_since is None:
                 self.failing_since = asyncio.get_running_loop().time()
-                logger.warning(
-                    "%s The offsets go with the next commit.", refusal.error("commit")
-                )
+                logger.warning("%s", commits_fail(refusal.error("commit")))
             return refusal
         self.succeeded += 1
         self._committed.update(offsets)

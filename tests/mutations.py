@@ -587,8 +587,8 @@ MUTATIONS = [
     Mutation(
         "seek: it is done to the assignment that follows",
         "transport/memory/consumer.py",
-        "self._intake.get(partition) is intake",
-        "partition in self._intake",
+        "intakes.get(partition) is intake",
+        "partition in intakes",
         "tests/simulation/test_found.py -k follows_a_revoke",
     ),
 ]

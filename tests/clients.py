@@ -25,7 +25,8 @@ def produce(
     """Send values, and return when all are acknowledged.
 
     On Apache Kafka a batch that a new topic refuses may be overtaken by the next,
-    unless the producer is idempotent; the embedded broker makes such a one wait.
+    unless the producer is idempotent. Such a one waits half a second for its id, on any
+    broker: librdkafka asks for it before it is connected, and then in that interval.
     """
     config = {"bootstrap.servers": servers, "linger.ms": 1}
     producer = Producer({**config, "enable.idempotence": idempotent})

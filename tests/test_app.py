@@ -18,6 +18,7 @@ from fastkafka import (
     ConfigError,
     FastKafka,
 )
+from fastkafka.executors import DynamicTaskExecutor
 from fastkafka.testing import EmbeddedBroker
 from fastkafka.testing.embedded import ApiKey
 from fastkafka.transport.librdkafka import connection
@@ -138,6 +139,20 @@ def test_a_decorated_handler_is_the_users_function_and_an_attribute_of_the_app()
             "`on_orders`: `concurrency` is 0. Use a number from 1.",
         ),
         (
+            lambda app: app.consumes(
+                executor=DynamicTaskExecutor(size="3")  # type: ignore[arg-type]
+            )(on_orders),
+            "`on_orders`: `size` is '3'. Use a number from 1.",
+        ),
+        (
+            lambda app: app.benchmark(float("nan"))(on_orders),
+            "`benchmark`: `interval` is nan. Use a number of seconds from 0.",
+        ),
+        (
+            lambda app: app.benchmark(sliding_window_size="3")(on_orders),
+            "`benchmark`: `sliding_window_size` is '3'. Use a number from 1.",
+        ),
+        (
             lambda app: app.consumes(decoder="xml")(on_orders),
             "`on_orders`: Unknown decoder - xml. "
             'Pass "json", "avro" or a function; see the documentation of `decoder=`.',
@@ -189,6 +204,39 @@ def test_a_declaration_that_cannot_work_is_refused(declare: Any, sentence: str) 
             "FastKafka: `concurrency` is '8'. Use a number from 1.",
         ),
         (
+            {"concurrency": None},
+            "FastKafka: `concurrency` is None. Use a number from 1.",
+        ),
+        (
+            {"order": None},
+            "FastKafka: `order` is None. Leave it out for 'partition'.",
+        ),
+        (
+            {"revoke_timeout": -1},
+            "FastKafka: `revoke_timeout` is -1. Use seconds, from 0.",
+        ),
+        (
+            {"shutdown_timeout": -1},
+            "FastKafka: `shutdown_timeout` is -1. Use seconds, from 0.",
+        ),
+        (
+            {"shutdown_timeout": None},
+            "FastKafka: `shutdown_timeout` is None. Use seconds, from 0.",
+        ),
+        (
+            {"shutdown_timeout": float("nan")},
+            "FastKafka: `shutdown_timeout` is nan. Use seconds, from 0.",
+        ),
+        (
+            {"handler_timeout": float("inf")},
+            "FastKafka: `handler_timeout` is inf. Use seconds, above 0, or None.",
+        ),
+        (
+            {"redact": "card"},
+            "FastKafka: `redact` is 'card'. Write a tuple of dotted paths: "
+            "('card.number',).",
+        ),
+        (
             {"lifespan": "startup"},
             "FastKafka: `lifespan` is 'startup'. Pass a function that takes the app "
             "and is decorated with `@asynccontextmanager`.",
@@ -200,6 +248,13 @@ def test_an_app_that_cannot_work_is_refused(
 ) -> None:
     with refused(sentence):
         FastKafka(**arguments)
+
+
+def test_a_handler_may_take_longer_than_the_poll_interval() -> None:
+    """Records are polled beside it, so the group does not notice."""
+    app = FastKafka(max_poll_interval_ms=10_000)
+    app.consumes(handler_timeout=3600)(on_orders)
+    assert app.consumers[0].timeout == 3600
 
 
 def test_two_starts_of_one_group_contradict_each_other(

@@ -30,6 +30,7 @@ from fastkafka.messages import Record
 from fastkafka.transport.memory import MemoryBroker
 from tests.clients import until
 
+INF, NAN = float("inf"), float("nan")
 AT_ONCE = Retry(attempts=3, delay=0)
 
 
@@ -418,6 +419,35 @@ async def test_skip_says_so_and_goes_on(caplog: pytest.LogCaptureFixture) -> Non
     assert line.getMessage().endswith("; it is skipped")
 
 
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("no", "orders[0]@0: no; it is skipped"),
+        ("another schema?", "orders[0]@0: another schema? It is skipped."),
+        ("It does not fit.", "orders[0]@0: It does not fit. It is skipped."),
+    ],
+)
+async def test_what_follows_is_a_sentence_of_its_own_behind_one_that_has_ended(
+    said: str, line: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log had "another schema?; it is skipped"."""
+
+    def decode(raw: bytes, message: Any) -> Order:
+        raise ValueError(said)
+
+    broker = orders(1)
+    app = shop(broker, on_failure="skip")
+
+    @app.consumes(decoder=decode)
+    async def on_orders(order: Order) -> None: ...
+
+    async with app:
+        await broker.idle()
+
+    [logged] = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
+    assert logged == line
+
+
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_a_function_decides_about_what_failed(asynchronous: bool) -> None:
     broker = orders(3)
@@ -707,6 +737,12 @@ def print_nothing() -> None: ...
             "number from 1, which is no retry.",
         ),
         (lambda: Retry(delay=-1), "Retry: `delay` is -1. Use a number from 0."),
+        (lambda: Retry(delay=NAN), "Retry: `delay` is nan. Use a number from 0."),
+        (
+            lambda: Retry(max_delay=INF),
+            "Retry: `max_delay` is inf. Use a number from 0.",
+        ),
+        (lambda: Retry(factor=INF), "Retry: `factor` is inf. Use a number from 1."),
         (lambda: Retry(factor=0.5), "Retry: `factor` is 0.5. Use a number from 1."),
         (lambda: Retry(jitter=2), "Retry: `jitter` is 2. Use a number from 0 to 1."),
         (
@@ -716,6 +752,10 @@ def print_nothing() -> None: ...
         (
             lambda: FastKafka(retry=5),  # type: ignore[arg-type]
             "FastKafka: `retry` is 5. Use `Retry(attempts=5)`.",
+        ),
+        (
+            lambda: FastKafka(retry=-1),  # type: ignore[arg-type]
+            "FastKafka: `retry` is -1. Use `Retry(...)`.",
         ),
         (
             lambda: FastKafka(on_failure="dead-letter"),  # type: ignore[arg-type]
@@ -737,6 +777,16 @@ def print_nothing() -> None: ...
 def test_a_policy_that_cannot_be_is_refused(make: Any, sentence: str) -> None:
     with pytest.raises(ConfigError, match=f"^{re.escape(sentence)}$"):
         make()
+
+
+@pytest.mark.parametrize("seconds", [-1, INF, NAN, "5"])
+def test_a_record_cannot_be_put_off_into_the_past(seconds: Any) -> None:
+    with pytest.raises(ValueError, match="RetryLater: ") as refused:
+        RetryLater(seconds)
+    assert str(refused.value) == (
+        f"RetryLater: `seconds` is {seconds!r}. Use a number from 0; for a moment that "
+        "may have passed, `max(0, ...)`."
+    )
 
 
 def test_a_dead_letter_topic_needs_a_policy_of_its_own() -> None:

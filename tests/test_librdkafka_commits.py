@@ -196,3 +196,22 @@ async def test_what_is_finished_before_the_engine_has_heard_of_another_log_is_no
     some.on_commit(None, client.unanswered[-1])
     some.send(client, {PARTITION})
     assert client.committed[-1] == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("code", "then"),
+    [
+        (KafkaError.NOT_COORDINATOR, "The offsets go with the next commit."),
+        (
+            KafkaError.UNKNOWN_TOPIC_OR_PART,
+            "The topic is not there, so nobody keeps these offsets. If it is made "
+            "again, `on_gap` decides where the group goes on.",
+        ),
+    ],
+)
+async def test_a_failed_commit_says_what_becomes_of_the_offsets(
+    code: int, then: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    commits().on_failure(KafkaError(code))
+    [said] = caplog.messages
+    assert said.endswith(then)

@@ -11,6 +11,7 @@ from fastkafka import codecs
 from fastkafka.engine.consumer import GroupMember
 from fastkafka.engine.deadletters import DeadLetters
 from fastkafka.errors import ClientError
+from fastkafka.observe.events import Measure
 from fastkafka.params import plan_handler
 from fastkafka.router import Router
 from fastkafka.routing import ConsumerRoute, Handler
@@ -61,6 +62,8 @@ class RecordingConsumer:
         self.paused = False
         self.refuses: BaseException | None = None
         """What a commit raises."""
+
+    def measure(self, tell: Measure) -> None: ...
 
     async def start(self) -> Collection[str]:
         return ()

@@ -345,6 +345,23 @@ async def test_a_commit_that_fails_goes_with_the_next_one(
     ]
 
 
+async def test_the_offsets_of_a_topic_that_is_gone_go_with_no_commit(
+    broker: MemoryBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log promised that they would."""
+    broker.produce("orders", b"1", partition=0)
+    await joined(broker, finishes=True)
+    broker.fail("commit", error="UNKNOWN_TOPIC_OR_PART")
+
+    broker.advance(1.0)
+
+    assert caplog.messages == [
+        "Kafka could not commit: Broker: Unknown topic or part "
+        "(UNKNOWN_TOPIC_OR_PART). The topic is not there, so nobody keeps these "
+        "offsets. If it is made again, `on_gap` decides where the group goes on."
+    ]
+
+
 async def test_a_commit_for_another_topic_is_not_refused(broker: MemoryBroker) -> None:
     broker.produce("orders", b"1", partition=0)
     await joined(broker, finishes=True)

@@ -10,7 +10,7 @@ from typing import Any, Literal, Unpack, get_args
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 
-from fastkafka import settings
+from fastkafka import setting_names, settings
 from fastkafka.errors import ConfigError
 from fastkafka.setting_values import Partitioner, in_words
 from fastkafka.settings import (
@@ -70,7 +70,7 @@ class Tokens:
         return "opaque"
 
 
-def refused(given: Mapping[str, object], kind: settings.Kind = "app") -> str:
+def refused(given: Mapping[str, object], kind: setting_names.Kind = "app") -> str:
     with pytest.raises(ConfigError) as caught:
         check(given, kind=kind)
     return str(caught.value)
@@ -241,7 +241,7 @@ def test_a_setting_of_the_other_client_is_refused() -> None:
 
 
 @pytest.mark.parametrize("kind", ["app", "consumer", "producer"])
-def test_the_address_is_not_a_setting(kind: settings.Kind) -> None:
+def test_the_address_is_not_a_setting(kind: setting_names.Kind) -> None:
     assert refused({"bootstrap_servers": "localhost:9092"}, kind) == (
         "'bootstrap_servers' is not a setting. "
         "Write `kafka_brokers=` for the app, or `brokers=` for one function."
@@ -407,7 +407,7 @@ def test_weaker_acks_contradict_idempotence() -> None:
 def test_brokers_that_assign_partitions_also_decide_the_timeouts() -> None:
     config = consumer_config({"group_protocol": "consumer"})
     assert config["group.protocol"] == "consumer"
-    assert not set(settings._BY_BROKER) & config.keys()
+    assert not set(setting_names.BY_BROKER) & config.keys()
     made(config, Consumer)
 
 

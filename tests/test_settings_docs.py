@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from fastkafka import settings
+from fastkafka import setting_names
 from fastkafka.setting_values import in_words
 from fastkafka.settings import CONSUMER_DEFAULTS, PRODUCER_DEFAULTS, SETTINGS, Setting
 
@@ -28,7 +28,7 @@ def test_the_documentation_has_the_table() -> None:
         f"| `{name}` | `{value}` | {why} |"
         for name, (value, why) in {**CONSUMER_DEFAULTS, **PRODUCER_DEFAULTS}.items()
     ]
-    owned = [f"| `{name}` | {why} |" for name, why in settings._OWNED.items()]
+    owned = [f"| `{name}` | {why} |" for name, why in setting_names.OWNED.items()]
     lines = DOCS.read_text(encoding="utf-8").splitlines()
     rows = [line for line in lines if re.match(r"\| `", line)]
     assert rows == documented(used) + ignored + defaults + owned

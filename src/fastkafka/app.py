@@ -29,11 +29,11 @@ from fastkafka.engine.control import Control
 from fastkafka.engine.door import Door
 from fastkafka.engine.supervisor import BackgroundTask, Supervisor
 from fastkafka.errors import NotStartedError, RecordError
-from fastkafka.info import check_contact, check_texts, default_group
+from fastkafka.info import check_contact, check_redact, check_texts, default_group
 from fastkafka.lifespan import Lifespan
 from fastkafka.observe.events import Listener
 from fastkafka.observe.snapshot import Snapshot
-from fastkafka.policies import OnFailure, Retry
+from fastkafka.policies import OnFailure, Retry, check_seconds
 from fastkafka.router import Router, argument_names
 from fastkafka.routing import ConsumerRoute, Order, ProducerRoute, check_topic
 from fastkafka.transport.base import Headers, Producer, Transport
@@ -73,6 +73,8 @@ class FastKafka(Router):
             or "none"; see `Router.consumes`.
         concurrency: For every function that says nothing else: how many keys, records
             or sync calls are handled at once; default 32.
+        batch_timeout: For every batch handler that says nothing else: seconds that a
+            batch waits to be filled; default 0, not at all.
         retry: For every function that says nothing else: how often it is called with a
             record that makes it raise; default `Retry()`, three times.
         on_failure: For every function that says nothing else: what follows then:
@@ -111,6 +113,7 @@ class FastKafka(Router):
         bootstrap_servers: str | Sequence[str] | None = None,
         order: Order = "partition",
         concurrency: int = DEFAULT_CONCURRENCY,
+        batch_timeout: float = 0.0,
         retry: Retry | None = None,
         on_failure: OnFailure = "dead_letter",
         handler_timeout: float | None = None,
@@ -125,7 +128,7 @@ class FastKafka(Router):
         )
         own = cast("Mapping[str, object]", settings)
         self._declared = defaults_of_app(
-            own, order, concurrency, retry, on_failure, handler_timeout
+            own, order, concurrency, batch_timeout, retry, on_failure, handler_timeout
         )
         lifespans.check(lifespan)
         check_texts({"title": title, "description": description, "version": version})
@@ -138,9 +141,14 @@ class FastKafka(Router):
         self.contact = contact
         self.root_path = root_path
         self.lifespan = lifespan
-        self.shutdown_timeout = shutdown_timeout
-        self.revoke_timeout = revoke_timeout
-        self.redact = tuple(redact)
+        where = "FastKafka"
+        self.shutdown_timeout = check_seconds(
+            "shutdown_timeout", shutdown_timeout, where=where
+        )
+        self.revoke_timeout = check_seconds(
+            "revoke_timeout", revoke_timeout, where=where
+        )
+        self.redact = check_redact(redact)
         self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
         """For tests: dependencies and what is called instead of them."""
         self.benchmark_results: dict[str, Throughput] = {}
@@ -154,7 +162,7 @@ class FastKafka(Router):
         """Without meaning; apps of the original may read it."""
         self._choice = declared(kafka_brokers, bootstrap_servers_id, bootstrap_servers)
         self._transport = transport
-        self._retry_at_once = False  # both for the Tester
+        self._at_once = False  # both for the Tester
         self.worker: int | None = None
         """Its number among several of `fastkafka run`, from 1."""
         self._given_up: Callable[[RecordError], None] = lambda error: None
@@ -475,7 +483,7 @@ class FastKafka(Router):
         return replace(
             self._declared,
             group_id=self.group_id,
-            retry_at_once=self._retry_at_once,
+            at_once=self._at_once,
             worker=self.worker,
         )
 

@@ -53,11 +53,11 @@ def benchmarked(
         ConfigError: The interval is below 0, or the window below 1.
     """
     seconds = interval.total_seconds() if isinstance(interval, timedelta) else interval
-    if not isinstance(seconds, int | float) or seconds < 0:
+    if not isinstance(seconds, int | float) or not seconds >= 0:
         raise ConfigError(
             f"`benchmark`: `interval` is {interval!r}. Use a number of seconds from 0."
         )
-    if window is not None and window < 1:
+    if window is not None and not (isinstance(window, int) and window >= 1):
         raise ConfigError(
             f"`benchmark`: `sliding_window_size` is {window!r}. Use a number from 1."
         )

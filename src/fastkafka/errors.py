@@ -25,6 +25,7 @@ Data travels as attributes, so that nobody has to parse a sentence.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
 
 
@@ -148,11 +149,19 @@ class RetryLater(Verdict):
     It does not use up an attempt; records of the same key (or partition) wait.
 
     Args:
-        seconds: How long to wait.
+        seconds: How long to wait; 0 is at once.
         reason: For the log.
+
+    Raises:
+        ValueError: It is no number from 0.
     """
 
     def __init__(self, seconds: float, reason: str = "") -> None:
+        if not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+            raise ValueError(
+                f"RetryLater: `seconds` is {seconds!r}. Use a number from 0; for a "
+                "moment that may have passed, `max(0, ...)`."
+            )
         super().__init__(reason or f"again in {seconds:g} s")
         self.seconds = seconds
 

@@ -60,7 +60,7 @@ def concurrency_of(executor: object, *, where: str) -> int:
     if isinstance(known, SequentialExecutor):
         return 1
     if isinstance(known, DynamicTaskExecutor):
-        if known.size < 1:
+        if not isinstance(known.size, int) or known.size < 1:
             raise ConfigError(
                 f"{where}: `size` is {known.size!r}. Use a number from 1."
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from fastkafka.errors import ConfigError
 
@@ -37,6 +37,24 @@ def check_contact(contact: object) -> None:
             "{'name': 'Team', 'url': 'https://example.com', "
             "'email': 'team@example.com'}."
         )
+
+
+def check_redact(fields: object) -> tuple[str, ...]:
+    """Return the fields that nobody may see; a lone string would be its letters.
+
+    Raises:
+        ConfigError: They are no collection of strings.
+    """
+    if (
+        isinstance(fields, str)
+        or not isinstance(fields, Collection)
+        or not all(isinstance(field, str) for field in fields)
+    ):
+        raise ConfigError(
+            f"FastKafka: `redact` is {fields!r}. Write a tuple of dotted paths: "
+            "('card.number',)."
+        )
+    return tuple(fields)
 
 
 def default_group(title: str, module: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -64,7 +65,7 @@ class Retry:
             )
         for name, least in (("delay", 0), ("max_delay", 0), ("factor", 1)):
             value = getattr(self, name)
-            if not _is_number(value, int | float) or value < least:
+            if not _is_number(value, int | float) or not least <= value < math.inf:
                 raise ConfigError(
                     f"Retry: `{name}` is {value!r}. Use a number from {least}."
                 )
@@ -129,7 +130,7 @@ def check_retry(value: Any, *, where: str) -> Retry | None:
         return value
     raise ConfigError(
         f"{where}: `retry` is {value!r}. Use `Retry(attempts={value!r})`."
-        if _is_number(value, int)
+        if _is_number(value, int) and value > 0
         else f"{where}: `retry` is {value!r}. Use `Retry(...)`."
     )
 
@@ -140,11 +141,22 @@ def check_timeout(value: Any, *, where: str) -> float | None:
     Raises:
         ConfigError: It is no positive number.
     """
-    if value is None or (_is_number(value, int | float) and value > 0):
+    if value is None or (_is_number(value, int | float) and 0 < value < math.inf):
         return value  # type: ignore[no-any-return]
     raise ConfigError(
         f"{where}: `handler_timeout` is {value!r}. Use seconds, above 0, or None."
     )
+
+
+def check_seconds(name: str, value: Any, *, where: str) -> float:
+    """Return a duration in seconds.
+
+    Raises:
+        ConfigError: It is no number from 0 that ends.
+    """
+    if _is_number(value, int | float) and 0 <= value < math.inf:
+        return value  # type: ignore[no-any-return]
+    raise ConfigError(f"{where}: `{name}` is {value!r}. Use seconds, from 0.")
 
 
 def _takes_two(function: Callable[..., Any]) -> bool:

@@ -21,6 +21,7 @@ from fastkafka.policies import (
     Retry,
     check_on_failure,
     check_retry,
+    check_seconds,
     check_timeout,
 )
 from fastkafka.routing import (
@@ -81,6 +82,7 @@ class Router:
         order: Order | None = None,
         concurrency: int | None = None,
         max_batch: int | None = None,
+        batch_timeout: float | None = None,
         retry: Retry | None = None,
         on_failure: OnFailure | None = None,
         handler_timeout: float | None = None,
@@ -122,7 +124,12 @@ class Router:
             concurrency: See *order*; with order "partition" it bounds how many calls of
                 a sync function run at once. Default: the app's, which is 32.
             max_batch: The most messages that a batch handler gets at once; default:
-                `max_poll_records`, which is 100.
+                `max_poll_records`, which is 100. There are never more than 10,000 of
+                them, or about 16 MB: no partition has more in the engine.
+            batch_timeout: Seconds that a batch waits for *max_batch* messages, from its
+                first one on, before it is handled with what is there. All of a batch
+                are of one partition. It does not wait when the partition goes, or the
+                app stops. Default: the app's, which is 0: not at all.
             retry: How often it is called with a record that makes it raise; default:
                 the app's, which is `Retry()`: three times.
             on_failure: What follows then: "dead_letter" (default): the record's bytes
@@ -131,7 +138,9 @@ class Router:
                 read; "skip": an error is logged; or a function of the record and the
                 error. Default: the app's.
             handler_timeout: Seconds that one call of an async function may take; a
-                longer one fails with a `TimeoutError`. Default: the app's, no limit.
+                longer one fails with a `TimeoutError`. It may be longer than
+                `max_poll_interval_ms`: records are polled beside it. Default: the
+                app's, no limit.
             brokers: Clusters to use instead of the app's, under the same names.
             description: For the AsyncAPI document; default: the docstring.
             settings: Consumer settings, over the app's; see docs/settings.md.
@@ -162,6 +171,8 @@ class Router:
                         "`concurrency`. Use either."
                     )
                 how, at_once = "none", concurrency_of(executor, where=where)
+            if batch_timeout is not None:
+                check_seconds("batch_timeout", batch_timeout, where=where)
             route = ConsumerRoute(
                 function=function,
                 topics=topics,
@@ -171,6 +182,7 @@ class Router:
                 order=check_order(how, where=where),
                 concurrency=check_count("concurrency", at_once, where=where),
                 max_batch=check_count("max_batch", max_batch, where=where),
+                batch_timeout=batch_timeout,
                 retry=check_retry(retry, where=where),
                 on_failure=check_on_failure(on_failure, where=where),
                 timeout=check_timeout(handler_timeout, where=where),
@@ -182,6 +194,12 @@ class Router:
                 raise ConfigError(
                     f"{where} is sync: it runs in a thread, which `handler_timeout` "
                     f"cannot end. Write `async def {name}(...)`."
+                )
+            if not plan.batch and (max_batch, batch_timeout) != (None, None):
+                given = "batch_timeout" if max_batch is None else "max_batch"
+                raise ConfigError(
+                    f"{where} takes one message at a time, so `{given}` has no "
+                    "meaning. Take a list of them, `list[...]`, or leave it out."
                 )
             if any(t.endswith(SUFFIX) for t in topics) and on_failure is None:
                 on_dead_letters = [t for t in topics if t.endswith(SUFFIX)]

@@ -40,6 +40,7 @@ class ConsumerRoute:
         concurrency: How many keys, records or sync calls are handled at once; None is
             the app's.
         max_batch: The most records of one call of a batch handler; None is the app's.
+        batch_timeout: Seconds that a batch waits to be filled; None is the app's.
         retry: How often it is called with a record that fails; None is the app's.
         on_failure: What follows then; None is the app's.
         timeout: Seconds that one call may take; None is the app's.
@@ -56,6 +57,7 @@ class ConsumerRoute:
     order: Order | None = None
     concurrency: int | None = None
     max_batch: int | None = None
+    batch_timeout: float | None = None
     retry: Retry | None = None
     on_failure: OnFailure | None = None
     timeout: float | None = None
@@ -87,6 +89,7 @@ class Handler:
         order: What is handled one after another: a partition, a key or nothing.
         concurrency: How many keys, records or sync calls are handled at once.
         max_batch: The most records of one call of a batch handler.
+        batch_timeout: Seconds that a batch waits to be filled; 0 takes what is there.
         retry: How often it is called with a record that fails.
         on_failure: What follows when that is used up.
         timeout: Seconds that one call may take; None is no limit.
@@ -98,6 +101,7 @@ class Handler:
     order: Order
     concurrency: int
     max_batch: int
+    batch_timeout: float = 0.0
     retry: Retry = field(default_factory=Retry)
     on_failure: OnFailure = "dead_letter"
     timeout: float | None = None

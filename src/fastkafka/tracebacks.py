@@ -7,9 +7,12 @@ for each of its lines. So the frames of a place are formatted once.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import traceback
-from types import CodeType
+from pathlib import Path
+from types import CodeType, TracebackType
 
 MOST_PLACES = 256
 """How many places are remembered before they are forgotten, all of them."""
@@ -25,6 +28,34 @@ _BARE = ("builtins", "__main__")
 
 _WITH_A_GUESS = (NameError, AttributeError, ImportError)
 """Python guesses what was meant, from the frame itself."""
+
+
+_LIBRARY = Path(contextlib.__file__).parent
+
+MACHINERY = (
+    "<frozen ",
+    contextlib.__file__,
+    *(
+        f"{folder}{os.sep}"
+        for folder in (
+            Path(__file__).parent,
+            _LIBRARY / "importlib",
+            _LIBRARY / "asyncio",
+            _LIBRARY / "concurrent",
+        )
+    ),
+)
+"""Files whose frames say nothing about the user's code."""
+
+
+def user_frames(error: BaseException) -> TracebackType | None:
+    """Return an error's traceback from the user's code on; None if it is not in it."""
+    frames = error.__traceback__
+    while frames is not None:
+        if not frames.tb_frame.f_code.co_filename.startswith(MACHINERY):
+            return frames
+        frames = frames.tb_next
+    return None
 
 
 def format_error(error: BaseException) -> str:

@@ -19,6 +19,7 @@ from fastkafka.policies import (
     Retry,
     check_on_failure,
     check_retry,
+    check_seconds,
     check_timeout,
 )
 from fastkafka.router import check_count, check_order
@@ -29,6 +30,7 @@ from fastkafka.routing import (
     ProducerRoute,
     ProducingFunction,
 )
+from fastkafka.transport import intake
 
 LARGEST_BATCH = 1000
 
@@ -49,10 +51,11 @@ class Defaults:
         group_id: The consumer group, or None.
         order: What is handled one after another.
         concurrency: How many keys, records or sync calls are handled at once.
+        batch_timeout: Seconds that a batch waits to be filled.
         retry: How often a function is called with a record that fails.
         on_failure: What follows when that is used up.
         timeout: Seconds that one call of an async function may take, or None.
-        retry_at_once: Retries do not wait, for tests.
+        at_once: Neither retries nor batches wait, for tests.
         worker: The number of this worker among several, from 1.
     """
 
@@ -60,10 +63,11 @@ class Defaults:
     group_id: str | None
     order: Order
     concurrency: int
+    batch_timeout: float
     retry: Retry
     on_failure: OnFailure
     timeout: float | None
-    retry_at_once: bool = False
+    at_once: bool = False
     worker: int | None = None
 
     def consumer_groups(
@@ -166,12 +170,18 @@ class Defaults:
         return config
 
     def remarks(self, routes: Sequence[ConsumerRoute | ProducerRoute]) -> Sequence[str]:
-        """Return once each what settings of old apps mean here."""
+        """Return once each what is accepted, but means something else here."""
         layers: list[tuple[Mapping[str, object], ...]] = [(self.settings,)]
         layers += [(self.settings, route.settings) for route in routes]
-        return list(
-            dict.fromkeys(r for own in layers for r in client_settings.remarks(*own))
-        )
+        said = [remark for own in layers for remark in client_settings.remarks(*own)]
+        said += [
+            f"`{route.name}`: `max_batch` is {route.max_batch}, but a partition has at "
+            f"most {intake.HIGH_RECORDS} records in work, so a batch has no more."
+            for route in routes
+            if isinstance(route, ConsumerRoute)
+            and (route.max_batch or 0) > intake.HIGH_RECORDS
+        ]
+        return list(dict.fromkeys(said))
 
     def _group(self, route: ConsumerRoute) -> str | None:
         return client_settings.group_id(route.settings, default=self.group_id)
@@ -181,7 +191,10 @@ class Defaults:
         layers = self.settings, route.settings
         most = client_settings.max_poll_records(*layers)
         retry = route.retry or self.retry
-        if self.retry_at_once:
+        wait = (
+            self.batch_timeout if route.batch_timeout is None else route.batch_timeout
+        )
+        if self.at_once:
             retry = replace(retry, delay=0.0)
         return Handler(
             route,
@@ -190,7 +203,10 @@ class Defaults:
             on_gap=client_settings.on_gap(*layers),
             order=route.order or self.order,
             concurrency=route.concurrency or self.concurrency,
-            max_batch=route.max_batch or most or LARGEST_BATCH,
+            max_batch=min(
+                route.max_batch or most or LARGEST_BATCH, intake.HIGH_RECORDS
+            ),
+            batch_timeout=0.0 if self.at_once or not route.plan.batch else wait,
             retry=retry,
             on_failure=route.on_failure or self.on_failure,
             timeout=(route.timeout or self.timeout) if route.plan.is_async else None,
@@ -228,6 +244,7 @@ def defaults_of_app(
     settings: Mapping[str, object],
     order: Order,
     concurrency: int,
+    batch_timeout: float,
     retry: Retry | None,
     on_failure: OnFailure,
     timeout: float | None,
@@ -238,13 +255,16 @@ def defaults_of_app(
         ConfigError: Something of it cannot be.
     """
     where = "FastKafka"
-    check_order(order, where=where)
-    check_count("concurrency", concurrency, where=where)
+    if check_order(order, where=where) is None:
+        raise ConfigError(f"{where}: `order` is None. Leave it out for 'partition'.")
+    if check_count("concurrency", concurrency, where=where) is None:
+        raise ConfigError(f"{where}: `concurrency` is None. Use a number from 1.")
     return Defaults(
         settings,
         None,
         order,
         concurrency,
+        check_seconds("batch_timeout", batch_timeout, where=where),
         check_retry(retry, where=where) or Retry(),
         check_on_failure(on_failure, where=where) or "dead_letter",
         check_timeout(timeout, where=where),

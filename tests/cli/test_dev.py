@@ -31,6 +31,8 @@ app = FastKafka(title="Shop")
 @app.consumes(topic="orders")
 async def on_orders(order: Order) -> None:
     print("first handled", order.id)
+    if order.id == 13:
+        raise ValueError("unlucky")
 """
 
 
@@ -95,6 +97,20 @@ def test_a_change_starts_the_app_again_where_its_group_was_until_sigterm_ends_it
     assert developing.ask("app")["mode"] == "dev"
     command.signal(signal.SIGTERM)
     assert command.end() == 0
+
+
+def test_each_event_is_one_line_and_only_the_last_failure_says_where(
+    developing: Developing,
+) -> None:
+    command = developing.command
+    command.wait_for(r"^Topics:  made orders$")
+    command.wait_for(r"Assigned: orders\[0\]")
+    developing.send(13)
+    command.wait_for(r"it goes to the dead-letter topic$")
+    command.wait_for(r"ValueError: unlucky$")
+    assert command.out.count("attempt 1 of 3, again in") == 1
+    assert command.out.count("Traceback (most recent call last):") == 1
+    assert "fastkafka/engine/lanes.py" not in command.out
 
 
 def test_what_cannot_be_imported_is_shown_until_it_can_or_ctrl_c_ends_it(

@@ -7,6 +7,7 @@ import logging
 
 import pytest
 
+from fastkafka.observe.events import Operation
 from fastkafka.transport.base import TopicPartition
 from fastkafka.transport.intake import HIGH_RECORDS, POLL_RECORDS
 from tests.contract.brokers import Broker, new_name, on_each
@@ -102,6 +103,33 @@ async def test_pause_stops_the_intake_and_the_member_stays_in_its_group(
 
     assert paused.values() == [b"before"]
     assert (await broker.committed(topic, topic))[kept.partition] == 1
+
+
+async def test_who_measures_hears_of_polls_with_records_and_of_awaited_commits(
+    broker: Broker, members: Members
+) -> None:
+    topic = await broker.topic(2)
+    where = TopicPartition(topic, 0)
+    for partition in range(2):
+        await broker.fill(topic, numbered(50), partition=partition)
+    member, heard = members.consumer(topic, group=topic), list[Operation]()
+    member.consumer.measure(heard.append)
+    await member.consumer.start()
+    await member.until(lambda: len(member.values()) == 100)
+
+    polls = [one for one in heard if one.name == "poll"]
+    assert sum(poll.records for poll in polls) == 100
+    assert {poll.topic for poll in polls} == {topic}
+    assert {poll.partition for poll in polls} <= {0, 1, None}
+    assert all(poll.seconds >= 0 and poll.error is None for poll in polls)
+    assert len(polls) <= len(member.runs)
+
+    await member.consumer.commit(where, 7, "")
+    (commit,) = (one for one in heard if one.name == "commit")
+    assert (commit.topic, commit.partition, commit.error) == (topic, 0, None)
+    member.consumer.finished(where, 9)
+    await member.consumer.stop(10.0)
+    assert (await broker.committed(topic, topic))[0] == 9
 
 
 async def test_a_partition_that_is_full_waits_until_there_is_room(

@@ -18,6 +18,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from fastkafka import EventMetadata, FastKafka, KafkaEvent, Retry
 from fastkafka.errors import ConfigError, ProduceError
+from fastkafka.observe.events import Operation
 from fastkafka.observe.opentelemetry import OpenTelemetry
 from fastkafka.observe.snapshot import Snapshot
 from fastkafka.transport.memory import MemoryBroker
@@ -113,6 +114,81 @@ async def test_a_message_is_followed_from_handler_to_handler() -> None:
         "messaging.kafka.offset": 0,
         "messaging.kafka.message.key": "c-1",
     }
+
+
+async def test_a_poll_is_a_span_and_polls_and_commits_are_measured() -> None:
+    broker, told = MemoryBroker({"orders": 2}), Telemetry()
+    app = FastKafka(title="Shop", transport=broker)
+    app.observe(told.of(app))
+
+    @app.consumes(topic="orders")
+    async def on_orders(number: int) -> None:
+        pass
+
+    for number in range(5):
+        broker.produce("orders", b"%d" % number, partition=1)
+    async with app:
+        await broker.idle()
+
+    of = {
+        "messaging.system": "kafka",
+        "messaging.destination.name": "orders",
+        "messaging.consumer.group.name": "shop",
+    }
+    poll = {
+        **of,
+        "messaging.operation.name": "poll",
+        "messaging.operation.type": "receive",
+    }
+    commit = {
+        **of,
+        "messaging.operation.name": "commit",
+        "messaging.operation.type": "settle",
+    }
+    (span,) = told.spans("poll orders")
+    assert span.kind is SpanKind.CLIENT
+    assert span.parent is None
+    assert not span.links
+    assert span.attributes == {
+        **poll,
+        "messaging.batch.message_count": 5,
+        "messaging.destination.partition.id": "1",
+    }
+    points = told.points("messaging.client.operation.duration")
+    counts = {point.attributes["messaging.operation.name"]: point for point in points}
+    assert dict(counts["poll"].attributes) == poll
+    assert counts["poll"].count == 1
+    assert dict(counts["commit"].attributes) == commit
+    assert counts["commit"].count == 2, "the mark, and what was done at the end"
+
+
+async def test_a_commit_that_was_refused_is_measured_with_its_error() -> None:
+    broker, told = MemoryBroker({"orders": 1}), Telemetry()
+    app = FastKafka(title="Shop", transport=broker)
+    app.observe(told.of(app))
+
+    @app.consumes(topic="orders")
+    async def on_orders(number: int) -> None:
+        pass
+
+    broker.fail("commit", error="NOT_COORDINATOR")
+    broker.produce("orders", b"1")
+    async with app:
+        await broker.idle()
+
+    points = told.points("messaging.client.operation.duration")
+    errors = {p.attributes.get("error.type") for p in points}
+    assert errors == {None, "NOT_COORDINATOR"}
+
+
+async def test_the_span_of_a_poll_is_as_long_as_the_poll() -> None:
+    told = Telemetry()
+    polled = Operation("poll", "orders", None, 0.25, records=7, ended=1000.0)
+    told.of(Made()).measured(None, polled)
+
+    (span,) = told.spans("poll orders")
+    assert (span.start_time, span.end_time) == (999_750_000_000, 1_000_000_000_000)
+    assert "messaging.destination.partition.id" not in (span.attributes or {})
 
 
 async def test_how_long_a_record_took_to_its_acknowledgement_is_measured() -> None:

@@ -62,6 +62,7 @@ def make_app(worker: Any, ledger: Ledger) -> FastKafka:
         transport=worker,
         order=schedule.order,
         concurrency=schedule.concurrency,
+        batch_timeout=schedule.batch_timeout,
         retry=Retry(attempts=schedule.attempts, delay=schedule.delay),
         on_failure=ask if schedule.on_failure == "ask" else schedule.on_failure,
         handler_timeout=schedule.handler_timeout,

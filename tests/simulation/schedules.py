@@ -95,6 +95,7 @@ class Schedule:
     Attributes:
         order, concurrency, attempts, delay, on_failure, handler_timeout: The app's.
         batch: The most records of a batch; 0 is a handler of single records.
+        batch_timeout: How long a batch waits to be filled.
         batch_failure: How a batch says that a record failed.
         audited: A second function reads the topic, too.
         workers: Members of the group at the start.
@@ -112,6 +113,7 @@ class Schedule:
     on_failure: Literal["dead_letter", "skip", "stop", "ask"] = "dead_letter"
     handler_timeout: float | None = None
     batch: int = 0
+    batch_timeout: float = 0.0
     batch_failure: Literal["raise", "index", "results"] = "raise"
     audited: bool = False
     partitions: int = 1
@@ -181,6 +183,7 @@ def schedules(order: Order, *, batches: bool = False) -> st.SearchStrategy[Sched
             ("dead_letter", "dead_letter", "skip", "stop", "ask")
         ),
         handler_timeout=st.sampled_from((None, 2.0)),
+        batch_timeout=st.sampled_from((0.0, 0.0, 0.3, 4.0)),
         batch_failure=st.sampled_from(("raise", "index", "results")),
         audited=st.booleans(),
         partitions=st.integers(1, 3),

@@ -27,7 +27,7 @@ from fastkafka import (
 )
 from fastkafka.transport import intake
 from fastkafka.transport.base import TopicPartition
-from fastkafka.transport.memory import MemoryBroker
+from fastkafka.transport.memory import MemoryBroker, MemoryConsumer
 from tests.simulation.loop import simulate
 
 Place = tuple[int, int]
@@ -195,10 +195,12 @@ async def test_a_record_that_is_retried_for_long_does_not_fill_the_memory(
             raise ConnectionError
 
     async with app:
-        [consumer] = [c for c in broker._cluster.clients if hasattr(c, "_intake")]
+        [consumer] = [
+            c for c in broker._cluster.clients if isinstance(c, MemoryConsumer)
+        ]
         for _ in range(100):
             await asyncio.sleep(1)
-            [room] = consumer._intake.values()
+            [room] = consumer._fetches.intake.values()
             most = max(most, room.records_in - room.records_out)
 
     assert 20 < most <= 25

@@ -88,3 +88,10 @@ def test_what_is_done_is_remembered_by_an_owner_that_did_not_get_to_it() -> None
         )
         calls = [len(ledger.calls["main", (0, offset)]) for offset in (0, 1, 2)]
         assert calls == [2, 1, 1]
+
+
+def test_a_worker_that_died_is_not_told_to_resume() -> None:
+    """A command made a lane for it, after all that it had was cancelled."""
+    for steps in range(15, 30):
+        crash = Action("crash", steps=steps)
+        check(Schedule(before=1, inputs=(Input(0, 0),), actions=(crash,)))

@@ -286,7 +286,9 @@ class World:
 
     def _controlled(self, number: int) -> tuple[Slot | None, FastKafka | None]:
         slot = self._pick(number)
-        return slot, None if slot is None else slot.worker.app
+        if slot is None or slot.worker.dead:  # its process takes no commands any more
+            return slot, None
+        return slot, slot.worker.app
 
     def _called(self, function: str) -> str:
         batch = function == "main" and self.schedule.batch

@@ -104,11 +104,15 @@ def dev(
                 )
 
             def create(topics: Sequence[str]) -> None:
+                made = []
                 for name in topics:
                     if broker is not None and name not in known:
                         known.add(name)
                         with contextlib.suppress(ConfigError):  # it exists already
                             broker.create_topic(name)
+                            made.append(name)
+                if made:
+                    say(f"Topics:  made {', '.join(made)}")
 
             token = read_token()
             say(f"Page:    {url_of(server)}" + (" (with the token)" if token else ""))

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import importlib
 import os
 import re
 import sys
 import traceback
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 
-import fastkafka
 from fastkafka.app import FastKafka
 from fastkafka.errors import ConfigError
+from fastkafka.tracebacks import MACHINERY, user_frames
 
 _ADDRESSES = re.compile(r"[^\s,]+:\d+(,[^\s,]+:\d+)*")
-
-_MACHINERY = (
-    "<frozen ",
-    contextlib.__file__,
-    *(
-        str(Path(package.__file__).parent) + os.sep
-        for package in (fastkafka, importlib, asyncio)
-        if package.__file__ is not None
-    ),
-)
-"""Files whose frames say nothing about the user's code."""
 
 
 class UserModuleError(ConfigError):
@@ -107,7 +94,7 @@ def import_from_string(import_string: str) -> object:
 
 def user_traceback(error: BaseException) -> str:
     """Format *error* without the frames that led to the user's code."""
-    frames = _user_frames(error)
+    frames = user_frames(error)
     if frames is None and not isinstance(error, SyntaxError):
         frames = error.__traceback__
     return "".join(traceback.format_exception(type(error), error, frames))
@@ -155,21 +142,12 @@ def _apps_of(module: ModuleType) -> str:
 
 def _where(error: BaseException) -> str:
     """Return `file:line: ` of the user's line that led to *error*."""
-    where, frames = "", _user_frames(error)
+    where, frames = "", user_frames(error)
     while frames is not None:
         file = frames.tb_frame.f_code.co_filename
-        if not file.startswith(_MACHINERY):
+        if not file.startswith(MACHINERY):
             if Path(file).is_relative_to(Path.cwd()):
                 file = str(Path(file).relative_to(Path.cwd()))
             where = f"{file}:{frames.tb_lineno}: "
         frames = frames.tb_next
     return where
-
-
-def _user_frames(error: BaseException) -> TracebackType | None:
-    frames = error.__traceback__
-    while frames is not None:
-        if not frames.tb_frame.f_code.co_filename.startswith(_MACHINERY):
-            return frames
-        frames = frames.tb_next
-    return None

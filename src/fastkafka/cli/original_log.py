@@ -143,6 +143,7 @@ class _AnnouncedConsumer:
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
         self.settles = consumer.settles
+        self.measure = consumer.measure
         self.finished = consumer.finished
         self.taken = consumer.taken
         self.pause = consumer.pause

@@ -112,37 +112,43 @@ async def run_reloading(
         if watchfiles is not None:
             watching = asyncio.create_task(_watch(watchfiles, folders, changes))
             stack.callback(watching.cancel)
-        changed: list[str] = []
+        reports.starts([], page=web is not None)
         while True:
             run = _Run(plan, reports)
-            reports.starts(changed, page=web is not None)
+            reports.runs()
             running = asyncio.create_task(run.run())
-            if changed and web is not None:
-                await web.replace()
-            code = await _until_changed(running, run, changes, reports)
-            if run.told or not reload:
+            changed = await _until_changed(running, changes)
+            if not changed and not run.told and reload:
+                await _there(web)  # it shows what is wrong, and so do we
+                changed = await reports.next(changes)
+            if changed:
+                # The page begins anew while the workers end: both take their time.
+                reports.starts(changed, page=web is not None)
+                if web is not None:
+                    web.begin_anew()
+                run.stop()
+            code = await running
+            if not changed or run.told:
                 reports.stops_for_good()
                 return code
-            changed = await reports.next(changes)
-            if reports.interrupted:
-                return code
+
+
+async def _there(web: _Web | None) -> None:
+    """Wait until the page, if there is one, is that of the last change."""
+    if web is not None:
+        await web.there()
 
 
 async def _until_changed(
-    running: asyncio.Task[int],
-    run: _Run,
-    changes: asyncio.Queue[list[str]],
-    reports: _Reports,
-) -> int:
-    """Return the exit code of a run that has ended, or was stopped by a change."""
+    running: asyncio.Task[int], changes: asyncio.Queue[list[str]]
+) -> list[str]:
+    """Return the files that have changed; none when the run has ended before."""
     changing = asyncio.create_task(changes.get())
     await asyncio.wait({running, changing}, return_when=asyncio.FIRST_COMPLETED)
     if changing.done():
-        reports.changed = changing.result()
-        run.stop()
-    else:
-        changing.cancel()
-    return await running
+        return changing.result()
+    changing.cancel()
+    return []
 
 
 class _Run(Supervisor):
@@ -173,46 +179,44 @@ class _Reports(Watcher):
     Attributes:
         workers: What is known of them.
         relay: Passes on what is wanted of them.
-        changed: The files whose change has ended a run; empty before.
-        interrupted: A signal has come while nothing ran.
     """
 
     def __init__(self, workers: Workers, topics: Topics) -> None:
         self.workers = workers
         self.relay = Relay()
-        self.changed: list[str] = []
-        self.interrupted = False
         self._topics = topics
         self._since = time.monotonic()
         self._why: list[str] = []
         self._waits: set[str] = set()
+        self._runs = False
 
     def starts(self, changed: Sequence[str], *, page: bool) -> None:
-        """A run starts, because of these files; with a page or without."""
+        """A run is to start, because of these files; with a page or without.
+
+        The one before it may not have ended yet.
+        """
+        self._runs = False
         self.relay.forget()  # the code may be another one
         self._since = time.monotonic()
         self._why = list(changed)
         self._waits = {"app", "page"} if page else {"app"}
+
+    def runs(self) -> None:
+        """It starts now."""
+        self._runs = True
 
     def stops_for_good(self) -> None:
         """No other run follows."""
         self.workers.stopping()
 
     async def next(self, changes: asyncio.Queue[list[str]]) -> list[str]:
-        """Return the files that have changed; wait for that after a failure."""
-        changed, self.changed = self.changed, []
-        if changed:
-            return changed
+        """Wait after a failure for files that change; return none after a signal."""
         complain("It is tried again as soon as a file changes.")
         waiting = asyncio.create_task(changes.get())
         loop = asyncio.get_running_loop()
 
-        def interrupt() -> None:
-            self.interrupted = True
-            waiting.cancel()
-
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, interrupt)
+            loop.add_signal_handler(number, waiting.cancel)
         with contextlib.suppress(asyncio.CancelledError):
             return await waiting
         return []
@@ -223,7 +227,8 @@ class _Reports(Watcher):
 
     def ready(self, worker: int) -> None:
         """A worker's app has started."""
-        self.serves("app")
+        if self._runs:
+            self.serves("app")
 
     def serves(self, what: str) -> None:
         """The app, or the page, is there; when both are, somebody wants to know."""
@@ -286,12 +291,31 @@ class _Web:
         self._reports = reports
         self._process: WorkerProcess | None = None
         self._passing: set[asyncio.Task[None]] = set()
+        self._beginning: set[asyncio.Task[None]] = set()
+        self._wanted = 0
+        self._one_at_a_time = asyncio.Lock()
 
     async def _pass_on(self, text: str, process: WorkerProcess) -> None:
         process.send(await self._reports.relay.pass_on(text))
 
-    async def replace(self) -> None:
+    def begin_anew(self) -> None:
         """Start another one; the one before ends as soon as it serves."""
+        self._wanted += 1
+        beginning = asyncio.create_task(self._begin_anew(self._wanted))
+        self._beginning.add(beginning)
+
+    async def there(self) -> None:
+        """Wait until the last one that was begun serves."""
+        await asyncio.gather(*self._beginning)
+
+    async def _begin_anew(self, number: int) -> None:
+        async with self._one_at_a_time:
+            if number == self._wanted:  # else a change has come meanwhile
+                await self._replace()
+        if number == self._wanted:
+            self._reports.serves("page")
+
+    async def _replace(self) -> None:
         before = self._process
         ready = asyncio.Event()
         process: WorkerProcess
@@ -326,7 +350,6 @@ class _Web:
             await _end(before)
         if ended.done():
             complain(f"The web process ended with exit code {ended.result()}.")
-        self._reports.serves("page")
 
     async def keep_telling(self) -> None:
         """Tell it once a second how the workers are; replace one that has ended."""
@@ -337,6 +360,7 @@ class _Web:
 
     async def stop(self) -> None:
         """End it."""
+        await self.there()
         if self._process is not None:
             await _end(self._process)
 
@@ -356,13 +380,12 @@ async def _serving(
     plan: Plan, server: socket.socket, reports: _Reports
 ) -> AsyncIterator[_Web]:
     web = _Web(plan, server, reports)
-    starting = asyncio.create_task(web.replace())
+    web.begin_anew()
     telling = asyncio.create_task(web.keep_telling())
     try:
         yield web
     finally:
         telling.cancel()
-        await starting
         await web.stop()
 
 

@@ -30,7 +30,7 @@ class Plan:
         http: Where to serve HTTP, ``host:port``.
         allowed_hosts: Names by which that may be called, besides the loopback's.
         health_file: What is touched while the workers are live.
-        dev: It is for development: the page may send and replay.
+        dev: It is for development: the page may send and replay, and logs are brief.
     """
 
     app: str
@@ -56,6 +56,7 @@ class Plan:
             f"--shutdown-timeout={self.shutdown_timeout}",
             f"--control={control}",
             *(["--snapshots"] if self.watched else []),
+            *(["--brief"] if self.dev else []),
             *([f"--commands={kept}"] if kept != "[]" else []),
             *([f"--worker={number}"] if self.num_workers > 1 else []),
         )

@@ -58,7 +58,7 @@ def run_worker(arguments: Sequence[str]) -> int:
     parent = None if options.control is None else Parent(options.control)
     try:
         stop = StopSignal(options.shutdown_timeout, repeat_kills=parent is None)
-        _configure_output(options.log_level, options.log_format)
+        _configure_output(options.log_level, options.log_format, brief=options.brief)
         with reachable(options.kafka_broker) as kafka_broker:
             app = load_app(options.app)
             log = OriginalLog(app)
@@ -344,11 +344,11 @@ async def commanded_by(parent: Parent | None, app: FastKafka) -> AsyncIterator[N
     yield
 
 
-def _configure_output(log_level: str, log_format: str) -> None:
+def _configure_output(log_level: str, log_format: str, *, brief: bool) -> None:
     """Log to stdout, and let every line out as it is written."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
-    configure_logging(log_level, log_format)
+    configure_logging(log_level, log_format, brief=brief)
 
 
 _COMPLETION = (
@@ -374,6 +374,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--control", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--commands", default="[]", help=argparse.SUPPRESS)
+    parser.add_argument("--brief", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--snapshots", action="store_true", help=argparse.SUPPRESS)
     return parser
 

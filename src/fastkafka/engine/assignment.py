@@ -139,6 +139,7 @@ class Assignment:
         if self._doorkeeper is not None:
             self._doorkeeper.cancel()
         for pool in self._pools:
+            pool.hurry(self)
             pool.cut()
             if pool.limits.any:
                 pool.limit()  # what is paused of it need not wait any more
@@ -171,7 +172,7 @@ class Assignment:
         if end is not None and position is not None:
             end = max(end, position)
         lag = None if end is None or committed is None else end - committed
-        busy = committed is not None and committed < arrived
+        busy = committed is not None and committed < arrived and not self._fills
         paused_for = self.paused_for
         return Partition(
             *self.partition,
@@ -194,6 +195,12 @@ class Assignment:
         """Below it all is done; None when nothing was committed or has come."""
         done = self.offsets.committable
         return self._start if done is None else done
+
+    @property
+    def _fills(self) -> bool:
+        """Whether nothing is unfinished but what waits for its batch to fill."""
+        starts = (pool.waits_from(self) for pool in self._pools)
+        return self.offsets.committable in starts
 
     @property
     def paused_for(self) -> tuple[str, ...]:
@@ -239,6 +246,11 @@ class Assignment:
             size = slowest[1] - self._given_back[1]
             self._given_back = slowest
         self._member.consumer.taken(self.partition, records, size)
+
+    def waited(self, start: int) -> None:
+        """It has had nothing to do until now, if there is nothing before that."""
+        if self.offsets.committable == start:
+            self._progress = self._loop.time()
 
     def given_up(self, error: RecordError) -> None:
         """Tell who watches."""
@@ -367,6 +379,8 @@ class Assignment:
             care.trying = (first, end) if said else None
             await self._mark(first)
             self._let_in(Run(self.partition, step, size))
+            for pool in self._pools:
+                pool.hurry(self)
         while self.offsets.committable is None or self.offsets.committable < end:
             self._moved.clear()
             await self._moved.wait()

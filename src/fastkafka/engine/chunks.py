@@ -32,6 +32,9 @@ class LaneOwner(Protocol):
     def taken(self, handler: int, records: int, size: int) -> None:
         """The lanes are done with records: there is room for more."""
 
+    def waited(self, start: int) -> None:
+        """Records from *start* on have waited for their batch to fill until now."""
+
     def given_up(self, error: RecordError) -> None:
         """A record failed for good and is done with: parked, skipped or asked about."""
 

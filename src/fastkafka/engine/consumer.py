@@ -19,6 +19,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 from fastkafka.engine.assignment import Assignment
 from fastkafka.engine.deadletters import DeadLetters
@@ -95,6 +96,7 @@ class GroupMember:
         self.dead_letters = dead_letters
         self.rebalances = 0
         self._tell = tell
+        self._tracer = tracer
         self.assigned = asyncio.Event()
         """Set with the first partition, or when it is known that there is none."""
         self.revoking: set[TopicPartition] = set()
@@ -176,6 +178,8 @@ class GroupMember:
             ClientError: The broker refused.
         """
         self.consumer = consumer
+        if self._tracer is not None:
+            consumer.measure(partial(self._tracer.measured, self.group))
         self._ticker = asyncio.create_task(self._cut_long_slices())
         return await consumer.start()
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from fastkafka.engine.batches import Batches
 from fastkafka.engine.calling import Caller
 from fastkafka.engine.chunks import Chunk, KeyQueue, LaneOwner
 from fastkafka.engine.deadletters import DeadLetters
@@ -74,6 +75,10 @@ class Pool:
         self.limits = Limits(handler.concurrency)
         self.running: Lane | None = None
         """Which lane began a slice last."""
+        self.batches: Batches | None = None
+        """What waits until a batch is full."""
+        if handler.batch_timeout:
+            self.batches = Batches(self.slice, handler.batch_timeout, self._put)
         self._broke = broke
         self._lanes: list[Lane] = []
         self._idle: list[Lane] = []
@@ -89,15 +94,34 @@ class Pool:
 
     def put(self, owner: LaneOwner, handler: int, run: Run, start: int) -> None:
         """Queue a run whose stretch of offsets begins at *start*."""
-        order = self.handler.order
         self.waiting += len(run.records)
+        if self.batches is not None:
+            self.batches.add(owner, handler, run, start)
+        else:
+            self._put(owner, handler, run, start)
+
+    def _put(self, owner: LaneOwner, handler: int, run: Run, start: int) -> None:
+        order = self.handler.order
         if order == "partition":
             key = KeyQueue.of(self._keys[run.partition], None)
+            if key.chunks and self.route.plan.batch:
+                run, start = self._fill_up(key.chunks[-1], owner, run, start)
+                if not run.records:
+                    return
             self._queue(Chunk(owner, handler, key, run.records, (start,), run.size))
         elif order == "key":
             self._put_by_key(owner, handler, run, start)
         else:
             self._put_pieces(owner, handler, run, start)
+
+    def hurry(self, owner: LaneOwner) -> None:
+        """Let no record of an assignment wait any longer for its batch to fill."""
+        if self.batches is not None:
+            self.batches.close(owner)
+
+    def waits_from(self, owner: LaneOwner) -> int | None:
+        """Return from which offset on records wait for their batch, if any do."""
+        return None if self.batches is None else self.batches.starts_at(owner)
 
     def put_failed(
         self,
@@ -146,12 +170,37 @@ class Pool:
             rest = 0
 
     def _put_pieces(self, owner: LaneOwner, handler: int, run: Run, start: int) -> None:
+        if self._ready and self.route.plan.batch:
+            last = self._ready[-1].chunks[-1]
+            run, start = self._fill_up(last, owner, run, start)
+            if not run.records:
+                return
         share, rest = divmod(run.size, len(run.records))
         for at in range(0, len(run.records), self.slice):
             records = run.records[at : at + self.slice]
             key, size = KeyQueue(None, None), share * len(records) + rest
             self._queue(Chunk(owner, handler, key, records, (start,), size))
             start, rest = records[-1].offset() + 1, 0
+
+    def _fill_up(
+        self, chunk: Chunk, owner: LaneOwner, run: Run, start: int
+    ) -> tuple[Run, int]:
+        """Fill the last batch of a chunk that no lane has taken yet.
+
+        While lanes are busy, batches would else be as small as what came in at once.
+
+        Returns:
+            What is left of the run, and where that begins.
+        """
+        room = -len(chunk.records) % self.slice
+        adjoins = chunk.owner is owner and chunk.records[-1].offset() + 1 == start
+        if not room or not adjoins or chunk.failure is not None:
+            return run, start
+        more, rest = run.records[:room], run.records[room:]
+        rest_size = run.size * len(rest) // len(run.records)
+        chunk.records = [*chunk.records, *more]
+        chunk.size += run.size - rest_size
+        return Run(run.partition, rest, rest_size), more[-1].offset() + 1
 
     def _queue(self, chunk: Chunk) -> None:
         key = chunk.key

@@ -270,9 +270,8 @@ class Recovery:
             level = logging.ERROR
         logger.log(
             level,
-            "%s; %s",
-            error,
-            then,
+            "%s",
+            _followed(str(error), then),
             exc_info=None if isinstance(cause, Verdict) else cause,
             extra={
                 "topic": error.topic,
@@ -282,3 +281,10 @@ class Recovery:
                 "attempt": attempt,
             },
         )
+
+
+def _followed(said: str, then: str) -> str:
+    """Return what was wrong and what follows; a sentence that has ended stays one."""
+    if said.endswith((".", "?", "!")):
+        return f"{said} {then[0].upper()}{then[1:]}."
+    return f"{said}; {then}"

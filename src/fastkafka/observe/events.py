@@ -41,6 +41,33 @@ class Event:
     time: float = field(default_factory=time.time)
 
 
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What a consumer's client did for its group: a poll, or a commit.
+
+    Attributes:
+        name: "poll", one that brought records; or "commit".
+        topic: None where there were several.
+        partition: None where there were several.
+        seconds: How long it took; for a poll, waiting for the first record included.
+        records: How many a poll brought.
+        error: Kafka's name of what went wrong.
+        ended: Epoch seconds.
+    """
+
+    name: str
+    topic: str | None
+    partition: int | None
+    seconds: float
+    records: int = 0
+    error: str | None = None
+    ended: float = field(default_factory=time.time)
+
+
+Measure = Callable[[Operation], None]
+"""Hears of an operation when it is over."""
+
+
 class Listener(Protocol):
     """Hears of events, on the event loop; it must not wait and must not raise."""
 
@@ -62,7 +89,13 @@ Delivered = Callable[[Any, Any], None]
 
 
 class Tracer(Protocol):
-    """Stands around each call of a handler, and sees each record that is produced."""
+    """Stands around each call of a handler, and sees each record that is produced.
+
+    While an app has one, consumers tell of each poll and each commit.
+    """
+
+    def measured(self, group: str | None, operation: Operation) -> None:
+        """Hear of a poll or a commit that is over, on the event loop."""
 
     def processing(
         self, function: str, group: str | None, records: Sequence[Record]
@@ -82,5 +115,5 @@ class Tracer(Protocol):
 
 def is_tracer(listener: object) -> TypeGuard[Tracer]:
     """Whether a listener is a tracer, too."""
-    names = "processing", "sending", "delivering"
+    names = "processing", "sending", "delivering", "measured"
     return all(hasattr(listener, name) for name in names)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from fastkafka.errors import needs_extra
 from fastkafka.messages import Record
-from fastkafka.observe.events import Delivered, Event
+from fastkafka.observe.events import Delivered, Event, Operation
 from fastkafka.observe.figures import FIGURES, Figure
 from fastkafka.observe.snapshot import BUCKETS, Snapshot
 
@@ -166,6 +166,34 @@ class OpenTelemetry:
 
         return outcome
 
+    def measured(self, group: str | None, operation: Operation) -> None:
+        """Measure a poll or a commit, and make the span of a poll; see `Tracer`.
+
+        A poll's span has no links: one for each record would cost as much as the
+        spans that process them, which have them.
+        """
+        of = _common(operation.name)
+        if operation.topic is not None:
+            of["messaging.destination.name"] = operation.topic
+        if group is not None:
+            of["messaging.consumer.group.name"] = group
+        if operation.error is not None:
+            of["error.type"] = operation.error
+        self._operations.record(operation.seconds, of)
+        if operation.name != "poll":
+            return
+        about = {**of, "messaging.batch.message_count": operation.records}
+        if operation.partition is not None:
+            about["messaging.destination.partition.id"] = str(operation.partition)
+        ended = int(operation.ended * 1e9)
+        self._tracer.start_span(
+            f"poll {operation.topic}",
+            Context(),
+            kind=SpanKind.CLIENT,
+            attributes=about,
+            start_time=ended - int(operation.seconds * 1e9),
+        ).end(ended)
+
 
 class _Headers(Getter[RawHeaders], Setter[list[tuple[str, bytes]]]):
     """Reads and writes a context in a record's headers."""
@@ -215,11 +243,15 @@ def _links(created: Iterable[Context]) -> Iterator[Link]:
             yield Link(span_context)
 
 
+_TYPES = {"poll": "receive", "commit": "settle"}
+"""What the conventions call operations that Kafka's clients name otherwise."""
+
+
 def _common(operation: str) -> Attributes:
     return {
         "messaging.system": "kafka",
         "messaging.operation.name": operation,
-        "messaging.operation.type": operation,
+        "messaging.operation.type": _TYPES.get(operation, operation),
     }
 
 

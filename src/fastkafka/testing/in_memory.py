@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from fastkafka import app as apps
 from fastkafka.engine.delivery import call_soon
 from fastkafka.errors import ClientError, ProduceError
-from fastkafka.observe.events import Event
+from fastkafka.observe.events import Event, Measure
 from fastkafka.testing.clusters import Clusters
 from fastkafka.transport.base import (
     Committed,
@@ -260,6 +260,10 @@ class _SharedConsumer:
     @property
     def settles(self) -> float:
         return self._consumer.settles
+
+    def measure(self, tell: Measure) -> None:
+        loop = asyncio.get_running_loop()
+        self._consumer.measure(lambda it: call_soon(loop, partial(tell, it)))
 
     async def start(self) -> Collection[str]:
         return await self._thread.await_(self._consumer.start())

@@ -41,7 +41,7 @@ _HURRY_SECONDS = 1.0
 _SWAPPED = (
     "_choice",
     "_given_up",
-    "_retry_at_once",
+    "_at_once",
     "_transport",
     "shutdown_timeout",
 )
@@ -288,7 +288,7 @@ class Tester(FastKafka):
         for app in (self, *self.apps):
             app._transport = transport or app._transport
             app._given_up = self._watch.gave_up
-            app._retry_at_once = True
+            app._at_once = True
         self._inspection = None
         if in_memory and isinstance(transport, Clusters):
             self._inspection = Inspection(

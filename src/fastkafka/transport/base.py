@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from fastkafka.errors import BrokerUnavailableError, ClientError, ProduceError
 from fastkafka.messages import Record
-from fastkafka.observe.events import Delivered, Event
+from fastkafka.observe.events import Delivered, Event, Measure
 
 Headers = Sequence[tuple[str, bytes]]
 """Record headers in order; a name may appear more than once."""
@@ -120,6 +120,10 @@ class Consumer(Protocol):
     @property
     def settles(self) -> float:
         """Seconds after which a member that was assigned nothing is a standby."""
+
+    def measure(self, tell: Measure) -> None:
+        """From the start on, tell of each poll that brings records, and each commit
+        that somebody waits for, on the event loop; to be called before `start`."""
 
     async def start(self) -> Collection[str]:
         """Connect and subscribe; return before the first assignment.

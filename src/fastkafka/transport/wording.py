@@ -6,6 +6,18 @@ from fastkafka.errors import ClientError
 from fastkafka.observe.events import Event
 from fastkafka.transport.base import TopicPartition
 
+_TOPIC_IS_GONE = ("UNKNOWN_TOPIC_OR_PART", "UNKNOWN_TOPIC_ID", "_UNKNOWN_TOPIC")
+
+
+def commits_fail(error: ClientError) -> str:
+    """Say that commits fail, and what becomes of the offsets."""
+    if error.code in _TOPIC_IS_GONE:
+        return (
+            f"{error} The topic is not there, so nobody keeps these offsets. If it is "
+            "made again, `on_gap` decides where the group goes on."
+        )
+    return f"{error} The offsets go with the next commit."
+
 
 def gap_error(partition: TopicPartition, text: str, *, code: str) -> ClientError:
     """Say that the broker no longer has a group's offset, which ends the app."""

@@ -20,9 +20,12 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 
 from fastkafka.errors import ClientError
+from fastkafka.observe.events import Measure
+from fastkafka.transport import operations
 from fastkafka.transport.base import TopicPartition
 from fastkafka.transport.librdkafka.connection import client_error, logger
 from fastkafka.transport.topic_ids import with_topic_id
+from fastkafka.transport.wording import commits_fail
 
 PATIENCE_SECONDS = 10.0
 """How long a partition's commit may be without an answer before the next is sent."""
@@ -44,6 +47,7 @@ class Commits:
         interval: Seconds between commits; ``auto.commit.interval.ms``.
         loop: The engine's.
         topic_ids: Which topic each partition belongs to, for the metadata.
+        measure: Told on the loop of each commit, if somebody measures.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Commits:
         interval: float,
         loop: asyncio.AbstractEventLoop,
         topic_ids: Mapping[TopicPartition, str],
+        measure: Measure | None = None,
     ) -> None:
         self.succeeded = self.failed = 0
         self.seconds = 0.0
@@ -60,6 +65,7 @@ class Commits:
         self._interval = interval
         self._loop = loop
         self._topic_ids = topic_ids
+        self._measure = measure
         self._next = 0.0
         self.hurry = 0.0
         """Until then somebody waits for commits: the thread is to be quick."""
@@ -276,7 +282,7 @@ class Commits:
                 self._due.add(partition)
             failed = failed or problem
             answers[index] = partition, offset, problem
-        self.seconds += now - began
+        self._took(now - began, [partition for partition, _, _ in answers], failed)
         if failed is not None and failed.code() != KafkaError._NO_OFFSET:
             self.on_failure(failed)
         else:
@@ -291,6 +297,19 @@ class Commits:
         if offset < self._acknowledged.get(partition, -1):
             self._due.update({partition} & self._offsets.keys())  # an older one, late
         self._acknowledged[partition] = offset
+
+    def _took(
+        self,
+        seconds: float,
+        partitions: Collection[TopicPartition],
+        problem: KafkaError | None,
+    ) -> None:
+        """Take note of how long a commit took."""
+        self.seconds += seconds
+        if self._measure is not None:
+            error = None if problem is None else problem.name()
+            operation = operations.committed(partitions, seconds, error)
+            self._loop.call_soon_threadsafe(self._measure, operation)
 
     def _settle_awaited(
         self, where: tuple[Any, Any], offset: int | None, problem: KafkaError | None
@@ -309,10 +328,7 @@ class Commits:
         self.failed += 1
         if self.failing_since is None:
             self.failing_since = time.monotonic()
-            logger.warning(
-                "%s The offsets go with the next commit.",
-                client_error(error, doing="commit"),
-            )
+            logger.warning("%s", commits_fail(client_error(error, doing="commit")))
 
     def _with_metadata(self, offsets: Mapping[TopicPartition, int]) -> list[Any]:
         metadata, ids = self._metadata, self._topic_ids

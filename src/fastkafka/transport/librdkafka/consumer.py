@@ -18,7 +18,7 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from fastkafka.errors import ClientError, FastKafkaError
-from fastkafka.observe.events import Event
+from fastkafka.observe.events import Event, Measure
 from fastkafka.policies import SUFFIX, leaves_out_dead_letters
 from fastkafka.transport.base import (
     ConsumerListener,
@@ -49,6 +49,7 @@ from fastkafka.transport.librdkafka.gaps import Gaps
 from fastkafka.transport.librdkafka.seeks import Seek, Seeks
 from fastkafka.transport.librdkafka.starts import Starts
 from fastkafka.transport.librdkafka.topic_watch import TopicWatch
+from fastkafka.transport.operations import polled
 from fastkafka.transport.wording import not_assigned
 
 POLL_SECONDS = 0.1
@@ -112,8 +113,13 @@ class LibrdkafkaConsumer:
         self._missing: Collection[str] = ()
         self._look_for_missing = 0.0
         self._polled = self._poll_seconds = 0.0
+        self._measure: Measure | None = None
 
     # What the engine calls, on the event loop.
+
+    def measure(self, tell: Measure) -> None:
+        """See `Consumer`."""
+        self._measure = tell
 
     async def start(self) -> Collection[str]:
         """See `Consumer`."""
@@ -121,7 +127,7 @@ class LibrdkafkaConsumer:
         self._ready = self._loop.create_future()
         self._ended = self._loop.create_future()
         interval = int(self._config.get("auto.commit.interval.ms", 5000)) / 1000
-        self._commits = Commits(interval, self._loop, self._watch.ours)
+        self._commits = Commits(interval, self._loop, self._watch.ours, self._measure)
         self._starts = Starts(
             self._start_at, self._on_gap, self._watch, self._commits.last
         )
@@ -307,9 +313,10 @@ class LibrdkafkaConsumer:
         first = client.poll(_HURRIED_POLL_SECONDS if hurry else POLL_SECONDS)
         # poll() answers at once, consume() would wait for a full house.
         rest = client.consume(POLL_RECORDS - 1, 0) if first is not None else []
-        self._poll_seconds += time.monotonic() - began
+        took = time.monotonic() - began
+        self._poll_seconds += took
         if first is not None:
-            self._take_in([first, *rest])
+            self._take_in([first, *rest], took)
         while self._seeks.waiting:
             self._seek(self._seeks.waiting.popleft())
         if self._commits.waiting:
@@ -320,7 +327,7 @@ class LibrdkafkaConsumer:
         self._connection.probe(client, self._names)
         self._look(client)
 
-    def _take_in(self, messages: list[Message]) -> None:
+    def _take_in(self, messages: list[Message], took: float) -> None:
         if any(map(Message.error, messages)):
             messages = self._without_errors(messages)
         if not messages:
@@ -339,6 +346,9 @@ class LibrdkafkaConsumer:
                 runs.append(Run(partition, cast("list[Record]", records), size))
         self._connection.found()
         self._caught_up.clear()
+        if self._measure is not None:
+            for poll in polled(runs, took):
+                self._tell(self._measure, poll)
         self._tell(self._deliver, runs)
         # A loop that is busy gains nothing from more records, but pays for keeping
         # them: let it have its turn with these. One that is waiting answers at once.

@@ -1,8 +1,9 @@
 """A broker in memory that tells the truth; see `MemoryBroker`, in `broker.py`.
 
 `log.py` keeps records, `groups.py` and `transactions.py` are the coordinators,
-`consumer.py` (with `commits.py`) and `producer.py` the clients, `cluster.py` is what
-all of them share, and `clock.py` the time that they go by.
+`consumer.py` (with `fetches.py`, `starts.py`, `gaps.py` and `commits.py`) and
+`producer.py` the clients, `cluster.py` is what all of them share, and `clock.py` the
+time that they go by.
 """
 
 from fastkafka.transport.memory.broker import MemoryBroker

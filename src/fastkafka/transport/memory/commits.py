@@ -10,6 +10,7 @@ from fastkafka.transport.base import Committed, TopicPartition
 from fastkafka.transport.memory.clock import Clock, Timer
 from fastkafka.transport.memory.faults import Refusal
 from fastkafka.transport.topic_ids import with_topic_id
+from fastkafka.transport.wording import commits_fail
 
 logger = logging.getLogger("fastkafka.transport")
 
@@ -88,14 +89,16 @@ class Commits:
                 self._clock.time() + self._interval, self.due
             )
 
-    def commit(self, partitions: Collection[TopicPartition]) -> None:
-        """Commit at once what waits of these partitions."""
-        self.now({p: self._waiting[p] for p in partitions if p in self._waiting})
+    def waiting(
+        self, partitions: Collection[TopicPartition]
+    ) -> Mapping[TopicPartition, int]:
+        """Return what waits of these partitions."""
+        return {p: self._waiting[p] for p in partitions if p in self._waiting}
 
-    def now(self, offsets: Mapping[TopicPartition, int]) -> bool:
-        """Commit offsets at once; return whether that was possible."""
+    def now(self, offsets: Mapping[TopicPartition, int]) -> Refusal | None:
+        """Commit offsets at once; return why that was not possible."""
         if not offsets:
-            return True
+            return None
         metadata, ids = self._metadata, self._topic_ids
         refusal = self._ask(
             {
@@ -107,17 +110,15 @@ class Commits:
             self.failed += 1
             if self.failing_since is None:
                 self.failing_since = asyncio.get_running_loop().time()
-                logger.warning(
-                    "%s The offsets go with the next commit.", refusal.error("commit")
-                )
-            return False
+                logger.warning("%s", commits_fail(refusal.error("commit")))
+            return refusal
         self.succeeded += 1
         self._committed.update(offsets)
         self._last.update(offsets)
         if self.failing_since is not None:
             self.failing_since = None
             logger.warning("Commits succeed again.")
-        return True
+        return None
 
     def forget(self, partition: TopicPartition) -> None:
         """Commit nothing more of a partition: it is somebody else's."""
@@ -136,7 +137,7 @@ class Commits:
         self._timer = None
         if self._may_commit():
             offsets, self._waiting = self._waiting, {}
-            if not self.now(offsets):
+            if self.now(offsets) is not None:
                 self._waiting = offsets | self._waiting
                 self.in_time()
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from fastkafka.errors import ClientError
-from fastkafka.observe.events import Event
+from fastkafka.observe.events import Measure
+from fastkafka.transport import operations
 from fastkafka.transport.base import (
     Committed,
     ConsumerListener,
@@ -21,14 +22,15 @@ from fastkafka.transport.base import (
     Run,
     TopicPartition,
 )
-from fastkafka.transport.intake import Intake
 from fastkafka.transport.memory.clock import done_within
 from fastkafka.transport.memory.cluster import Cluster
 from fastkafka.transport.memory.commits import Commits
 from fastkafka.transport.memory.faults import Refusal
+from fastkafka.transport.memory.fetches import Fetches
+from fastkafka.transport.memory.gaps import Gaps
 from fastkafka.transport.memory.groups import Group, Member
 from fastkafka.transport.memory.starts import Assigned, Starts
-from fastkafka.transport.wording import not_assigned, rewound
+from fastkafka.transport.wording import not_assigned
 
 logger = logging.getLogger("fastkafka.transport")
 
@@ -61,22 +63,18 @@ class MemoryConsumer:
         self._revoke_timeout = revoke_timeout
         self._servers = str(config.get("bootstrap.servers", ""))
         self._group_id: str | None = config.get("group.id")
-        self._committed_only = (
+        committed_only = (
             config.get("isolation.level", "read_committed") == "read_committed"
         )
         self._group: Group | None = None
         self._loop: asyncio.AbstractEventLoop
+        self._measure: Measure | None = None
         self._running = self._closing = self._awake = False
         self._resumed = asyncio.Event()
         self._resumed.set()
         self._no_intake = False
         self._revoking: asyncio.Task[None] | None = None
-        self._positions: dict[TopicPartition, int] = {}
-        self._intake: dict[TopicPartition, Intake] = {}
-        self._full: set[TopicPartition] = set()
         self._done: dict[TopicPartition, int] = {}
-        self._unheard: set[TopicPartition] = set()
-        """Partitions that begin anew, which the engine has not heard yet."""
         self._ours: dict[TopicPartition, str] = {}
         """Which topic the offsets of a partition are of."""
         self._commits = Commits(
@@ -93,10 +91,30 @@ class MemoryConsumer:
             self._ours,
             start_at=start_at,
             on_gap=on_gap,
-            committed_only=self._committed_only,
+            committed_only=committed_only,
+        )
+        self._fetches = Fetches(
+            cluster,
+            self._ours,
+            self._starts.end,
+            committed_only=committed_only,
+        )
+        self._gaps = Gaps(
+            self._starts,
+            self._fetches,
+            self._commits,
+            self._done,
+            listener,
+            in_group=self._group_id is not None,
+            tell=self._tell,
+            give_up=self._give_up_on,
         )
 
     # What the engine calls.
+
+    def measure(self, tell: Measure) -> None:
+        """See `Consumer`; a poll takes no time here, but commits wait for brokers."""
+        self._measure = tell
 
     async def start(self) -> Collection[str]:
         """See `Consumer`."""
@@ -115,8 +133,8 @@ class MemoryConsumer:
         """See `Consumer`."""
         if (
             not self._running
-            or partition not in self._intake
-            or partition in self._unheard
+            or partition not in self._fetches.intake
+            or partition in self._gaps.unheard
         ):
             return
         self._done[partition] = offset
@@ -126,7 +144,7 @@ class MemoryConsumer:
 
     def note(self, partition: TopicPartition, metadata: str) -> None:
         """See `Consumer`."""
-        ours = partition in self._intake and partition not in self._unheard
+        ours = partition in self._fetches.intake and partition not in self._gaps.unheard
         if self._running and self._group is not None and ours:
             self._commits.note(partition, metadata)
 
@@ -134,44 +152,47 @@ class MemoryConsumer:
         self, partition: TopicPartition, offset: int, metadata: str
     ) -> None:
         """See `Consumer`."""
-        if self._running and self._group is not None and partition in self._intake:
+        ours = partition in self._fetches.intake
+        if self._running and self._group is not None and ours:
+            began = self._loop.time()
             await self._resumed.wait()
             await self._cluster.up.wait()
             self.note(partition, metadata)
-            if not self._commits.now({partition: offset}):
+            refusal = self._commits.now({partition: offset})
+            self._committed([partition], began, refusal)
+            if refusal is not None:
                 raise ClientError(f"{partition}: not committed.", code="_FAIL")
 
     def taken(self, partition: TopicPartition, records: int, size: int) -> None:
         """See `Consumer`."""
-        intake = self._intake.get(partition)
-        if intake is not None:
-            intake.records_out += records
-            intake.bytes_out += size
-            if partition in self._full and intake.low:
-                self._full.remove(partition)
-                self.wake()
+        if self._fetches.taken(partition, records, size):
+            self.wake()
 
     async def seek(self, partition: TopicPartition, offset: int) -> bool:
         """See `Consumer`."""
-        intake = self._intake.get(partition)
+        intakes = self._fetches.intake
+        intake = intakes.get(partition)
         await self._resumed.wait()
         await self._cluster.up.wait()
         while self._revoking is not None:
             await asyncio.wait([self._revoking])
         # One that went away and came back is another assignment.
-        same = intake is not None and self._intake.get(partition) is intake
+        same = intake is not None and intakes.get(partition) is intake
         if not self._running or not same:
             raise not_assigned(partition)
         return self._move(partition, offset)
 
     def _move(self, partition: TopicPartition, offset: int) -> bool:
         self._commits.rewind(partition)
-        self._positions[partition] = self._done[partition] = offset
-        self._intake[partition] = Intake()
-        self._full.discard(partition)
+        self._done[partition] = offset
+        self._fetches.begin(partition, offset)
         self._tell(self._listener.on_sought, partition, offset)
         self.wake()
-        return self._group is None or self._commits.now({partition: offset})
+        if self._group is None:
+            return True
+        refusal = self._commits.now({partition: offset})
+        self._committed([partition], self._loop.time(), refusal)
+        return refusal is None
 
     def pause(self) -> None:
         """See `Consumer`."""
@@ -187,11 +208,11 @@ class MemoryConsumer:
             commit_failures=self._commits.failed,
             failing_since=self._commits.failing_since,
             missing=self._cluster.not_there(self.topics),
-            paused=set(self._full),
+            paused=set(self._fetches.full),
             ends={
                 p: self._starts.end(self._cluster.log(p))
-                for p in self._positions
-                if self._is_there(p)
+                for p in self._fetches.positions
+                if self._fetches.is_there(p)
             },
         )
 
@@ -242,7 +263,7 @@ class MemoryConsumer:
             else:
                 self.member = None
                 self._revoke_no_more()
-                lost = list(self._intake)
+                lost = list(self._fetches.intake)
                 self._forget(lost)
                 self._tell(self._listener.on_lost, lost)
         self.wake()
@@ -278,7 +299,8 @@ class MemoryConsumer:
             return False
         if self._group is not None and self.member is None:
             return True
-        return any(self._has_unfinished(partition) for partition in self._positions)
+        has_more = self._fetches.has_more
+        return any(has_more(p, self._done[p]) for p in self._fetches.positions)
 
     def wake(self) -> None:
         """See `cluster.Client`."""
@@ -294,7 +316,7 @@ class MemoryConsumer:
             self._assign_by_hand()
         elif self.member is None:
             self._join(self._group)
-        self._cross_into_other_topics()
+        self._gaps.cross_into_other_topics()
         self._commits.in_time()
         if self._revoking is None and not self._no_intake:
             self._fetch()
@@ -315,145 +337,52 @@ class MemoryConsumer:
 
     def _assign_by_hand(self) -> None:
         """Without a group, take every partition, and those that appear later too."""
-        positions = self._starts.by_hand(self._intake)
+        positions = self._starts.by_hand(self._fetches.intake)
         if positions:
             self._take_over(Assigned(positions, {}, ()))
 
     def _take_over(self, assigned: Assigned) -> None:
         positions, committed, gaps = assigned
-        self._positions.update(positions)
         self._done.update(positions)
-        self._intake.update((partition, Intake()) for partition in positions)
+        for partition, offset in positions.items():
+            self._fetches.begin(partition, offset)
         self._tell(self._listener.on_assigned, {p: committed.get(p) for p in positions})
-        self._look_for_rewinds(committed)
+        self._gaps.look_for_rewinds(committed)
         for gap in gaps:
             self._commits.rewind(TopicPartition(str(gap.topic), gap.partition or 0))
-            self._passed(gap)
+            self._gaps.passed(gap)
         self.wake()
 
     # Fetching.
 
     def _fetch(self) -> None:
-        """One poll: records of some partitions; which come first is left to chance."""
-        ready = [p for p in self._positions if self._has_news(p)]
-        self._cluster.chance.shuffle(ready)
+        """One poll: records of some partitions."""
         runs: list[Run] = []
         room = self._cluster.poll_records
-        for partition in ready:
-            if room and (run := self._read(partition, room)) is not None:
-                room -= len(run.records)
-                runs.append(run)
+        for partition in self._fetches.ready():
+            read = self._fetches.read(partition, room) if room else None
+            if isinstance(read, Refusal):
+                self._refused(partition, read)
+            elif read is not None:
+                room -= len(read.records)
+                runs.append(read)
         if runs:
+            if self._measure is not None:
+                for poll in operations.polled(runs, 0.0):
+                    self._tell(self._measure, poll)
             self._tell(self._listener.on_records, runs)
             self.wake()
 
-    def _has_news(self, partition: TopicPartition) -> bool:
-        if partition in self._full or not self._is_there(partition):
-            return False
-        log = self._cluster.log(partition)
-        position = self._positions[partition]
-        return position < self._starts.end(log) or not log.start <= position <= log.end
-
-    def _is_there(self, partition: TopicPartition) -> bool:
-        """Whether the topic is there whose offsets we have."""
-        now = self._cluster.topic_id(partition)
-        return now is not None and now == self._ours.get(partition)
-
-    def _read(self, partition: TopicPartition, limit: int) -> Run | None:
-        log, position = self._cluster.log(partition), self._positions[partition]
-        refusal = self._cluster.faults.refusal("fetch", partition)
-        if refusal is None and not log.start <= position <= log.end:
-            refusal = Refusal("OFFSET_OUT_OF_RANGE")
-        if refusal is not None:
-            self._refused(partition, refusal)
-            return None
-        records, self._positions[partition] = log.read(
-            position, limit, committed=self._committed_only
-        )
-        if not records:
-            return None
-        size = sum(map(len, records))
-        intake = self._intake[partition]
-        intake.records_in += len(records)
-        intake.bytes_in += size
-        if intake.full:
-            self._full.add(partition)
-        return Run(partition, records, size)
-
     def _refused(self, partition: TopicPartition, refusal: Refusal) -> None:
         if refusal.code == "OFFSET_OUT_OF_RANGE":
-            self._cross_gap(partition, refusal)
+            self._gaps.cross(partition, refusal)
+            self.wake()
         elif refusal.fatal:
-            del self._positions[partition]
+            del self._fetches.positions[partition]
             self._fail(refusal.error("consume"))
         else:
             logger.warning("%s", refusal.error("consume"))
             self._retry()
-
-    def _cross_gap(self, partition: TopicPartition, refusal: Refusal) -> None:
-        """Go on behind records that the broker no longer has, or end the app."""
-        position = self._positions[partition]
-        gap = self._starts.gap(partition, position, refusal)
-        self._settle(partition, gap, position)
-
-    def _cross_into_other_topics(self) -> None:
-        """Go on in topics that were made again, or end the app."""
-        for partition in list(self._positions):
-            if self._starts.take(partition, self._ours.get(partition)):
-                before = self._commits.last(partition)
-                gap = self._starts.made_again(partition, before)
-                self._settle(partition, gap, None)
-
-    def _settle(
-        self,
-        partition: TopicPartition,
-        gap: Event | ClientError,
-        position: int | None,
-    ) -> None:
-        """Go on behind a gap, or end the app; a position of None is another log."""
-        if isinstance(gap, ClientError):
-            self._forget([partition])
-            self._fail(gap)
-            return
-        assert gap.offset is not None
-        self._positions[partition] = gap.offset
-        if position is None or gap.offset < position:
-            self._begin_anew(partition, gap.offset)
-        self._passed(gap)
-        self.wake()
-
-    def _begin_anew(self, partition: TopicPartition, offset: int) -> None:
-        """What was read before does not count any more."""
-        self._unheard.add(partition)
-        self._intake[partition] = Intake()
-        self._full.discard(partition)
-        self._done[partition] = offset
-        self._commits.rewind(partition)
-        if self._group is not None:
-            self._commits.now({partition: offset})
-
-    def _passed(self, gap: Event) -> None:
-        logger.warning("%s", gap.text)
-        self._tell(self._say_gap, gap)
-
-    def _say_gap(self, gap: Event) -> None:
-        self._listener.on_event(gap)
-        self._unheard.discard(TopicPartition(str(gap.topic), gap.partition or 0))
-
-    def _look_for_rewinds(self, committed: Mapping[TopicPartition, Committed]) -> None:
-        for partition, (offset, _) in committed.items():
-            before = self._commits.found(partition, offset)
-            if before is not None:
-                event = rewound(partition, before, offset)
-                logger.warning("%s", event.text)
-                self._tell(self._listener.on_event, event)
-
-    def _has_unfinished(self, partition: TopicPartition) -> bool:
-        if not self._is_there(partition):  # in a new one all is unfinished
-            return self._cluster.topic_id(partition) is not None
-        return self._cluster.log(partition).has_after(
-            self._done[partition], committed=self._committed_only
-        )
 
     # Committing and leaving.
 
@@ -506,8 +435,23 @@ class MemoryConsumer:
         await self._cluster.up.wait()
         if self._running:
             # What is of a topic that is gone is not for one that takes its place.
-            self._commits.commit([p for p in partitions if self._is_there(p)])
+            began = self._loop.time()
+            there = [p for p in partitions if self._fetches.is_there(p)]
+            if committed := self._commits.waiting(there):
+                self._committed(committed, began, self._commits.now(committed))
             self._forget(partitions)
+
+    def _committed(
+        self,
+        partitions: Collection[TopicPartition],
+        began: float,
+        refusal: Refusal | None,
+    ) -> None:
+        """Tell who measures of a commit that was waited for."""
+        if self._measure is not None:
+            seconds = self._loop.time() - began
+            error = None if refusal is None else refusal.code
+            self._measure(operations.committed(partitions, seconds, error))
 
     def _revoke_no_more(self) -> None:
         if self._revoking is not None:
@@ -519,8 +463,8 @@ class MemoryConsumer:
         await self._cluster.up.wait()
         if self._revoking is not None:
             await asyncio.wait([self._revoking])
-        if self._group is not None and self._intake:
-            await self._give_up(sorted(self._intake))
+        if self._group is not None and self._fetches.intake:
+            await self._give_up(sorted(self._fetches.intake))
         self._leave()
 
     def _leave(self) -> None:
@@ -531,13 +475,15 @@ class MemoryConsumer:
 
     def _forget(self, partitions: Collection[TopicPartition]) -> None:
         for partition in partitions:
-            self._intake.pop(partition, None)
-            self._positions.pop(partition, None)
+            self._fetches.forget(partition)
             self._done.pop(partition, None)
             self._commits.forget(partition)
-            self._full.discard(partition)
 
     # Telling.
+
+    def _give_up_on(self, partition: TopicPartition, error: ClientError) -> None:
+        self._forget([partition])
+        self._fail(error)
 
     def _fail(self, error: ClientError) -> None:
         error.fatal = True

@@ -9,7 +9,7 @@ import { FunctionControl, Paused, mayControl } from "./control.js";
 export function Functions({ name }) {
   const shape = app.value;
   const { data, reload } = useServer("control", 5);
-  const now = (fn) => data?.functions.find((f) => f.name === fn.full && f.group === fn.group);
+  const now = (fn) => data?.functions.find((f) => f.name === fn.name && f.group === fn.group);
   const chosen = shape.functions.find((f) => f.name === name) || shape.functions[0];
   if (!chosen) return html`<h1>Functions</h1><${Empty}>No function of this app consumes anything. <code>@app.consumes</code> makes one.<//>`;
   return html`

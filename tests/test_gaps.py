@@ -167,3 +167,28 @@ async def test_what_is_in_work_is_finished_though_there_is_a_gap_behind_it() -> 
 
     assert shop.handled == [*range(5), *range(15, 20)]
     assert broker.committed("shop", "orders") == {0: 20}
+
+
+async def test_what_a_new_leader_has_lost_is_no_reason_to_skip_what_it_has() -> None:
+    """The log is shorter; what was in work of it says nothing about the rest."""
+    broker = MemoryBroker({"orders": 1})
+    fill(broker, OLD)
+    shop = Shop(broker, on_gap="earliest")
+    shop.waits_at = 3
+
+    async with shop.app:
+        await shop.inside.wait()
+        broker.truncate("orders", 0, end=2)
+        await asyncio.sleep(0.01)
+        assert [event.offset for event in shop.events if event.kind == "gap"] == [0]
+        shop.let_go(waits_at=0)
+        await shop.inside.wait()
+        broker.advance(5.0)
+        await asyncio.sleep(0.01)
+        assert broker.committed("shop", "orders") == {0: 0}
+        fill(broker, NEW)
+        shop.let_go()
+        await broker.idle()
+
+    assert shop.handled == [0, 1, 2, 3, 0, 1, *NEW]
+    assert broker.committed("shop", "orders") == {0: 11}

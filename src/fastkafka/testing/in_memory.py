@@ -157,6 +157,7 @@ class SharedBroker:
     produce = _there(MemoryBroker.produce)
     messages = _there(MemoryBroker.messages)
     delete_records = _there(MemoryBroker.delete_records)
+    truncate = _there(MemoryBroker.truncate)
     committed = _there(MemoryBroker.committed)
     lag = _there(MemoryBroker.lag)
     members = _there(MemoryBroker.members)

@@ -227,6 +227,17 @@ class MemoryBroker:
         self._cluster.log(self._partition(topic, partition)).delete_before(before)
         self._cluster.wake()
 
+    def truncate(self, topic: str, partition: int, end: int) -> None:
+        """Lose the records from an offset on, as an unclean leader election does.
+
+        What is written next takes their offsets.
+
+        Raises:
+            ConfigError: There is no such topic or partition.
+        """
+        self._cluster.log(self._partition(topic, partition)).truncate(end)
+        self._cluster.wake()
+
     # Groups.
 
     def committed(self, group: str, topic: str) -> dict[int, int]:

@@ -179,6 +179,11 @@ class PartitionLog:
         del self._entries[: offset - self.start]
         self.start = offset
 
+    def truncate(self, end: int) -> None:
+        """Forget what is at an offset and above."""
+        del self._entries[max(0, end - self.start) :]
+        self._open = {who: at for who, at in self._open.items() if at < self.end}
+
     def expire(self, before: int) -> None:
         """Forget the oldest records, as far as they are older than a timestamp."""
         offset = self.start

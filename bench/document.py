@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from bench.figures import TITLES, draw, samples_of
-from bench.measure import Row
+from bench.measure import Row, python_seconds
 from bench.misses import misses
 from bench.registry import CONTENDERS
 from bench.report import seen
@@ -311,7 +311,7 @@ def _profile(found: Results) -> Iterator[str]:
         run = row.runs[0]
         each = 1e6 / row.records
         native = sum(t for name, t in run["threads"].items() if name.startswith("rdk:"))
-        python = sum(run["threads"].values()) - native
+        python = python_seconds(run)
         costs = {name: part * python * each for name, part in run["stages"].items()}
         needed = sum(cost for name, cost in costs.items() if name in NEEDED)
         ours = sum(cost for name, cost in costs.items() if name not in NOT_OURS)

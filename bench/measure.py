@@ -108,6 +108,12 @@ def _handled(run: Run) -> int:
     return seen if written is None else min(seen, int(written))
 
 
+def python_seconds(run: Run) -> float:
+    """Return the CPU time of all threads that are not librdkafka's own."""
+    threads: dict[str, float] = run["threads"]
+    return sum(threads[name] for name in threads if not name.startswith("rdk:"))
+
+
 class Session:
     """One run of the bench: its broker, its options, its records.
 

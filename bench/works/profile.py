@@ -8,12 +8,14 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from bench.cluster import BenchError
 from bench.measure import Row, Run, Session, row
 from bench.registry import FASTKAFKA, named
+from bench.works import failures
 
 _FRAME = re.compile(r"(?P<function>.+) \((?P<file>[^()]+):(?P<line>\d+)\)$")
 _RATE = 500
@@ -22,19 +24,25 @@ _POLL = "poll thread: take records out of librdkafka"
 _HANDLER = "the handler itself, which is the bench's"
 _SPLIT = "poll thread: split them by partition, hand them over"
 _DECODE = "decode and validate (pydantic)"
-_CALL = "call the handler"
+CALL = "call the handler"
 _PRODUCE = "deliver: outputs, their acknowledgements, the scope of a slice"
 _LOOP = "the event loop"
+LOG = "log records, with their tracebacks"
+DISPATCH = "dispatch, slices, offsets"
 
 _STAGES = (
     # Part of the file's path, part of the line that runs, stage.
+    ("/logging/", "", LOG),
+    ("/fastkafka/tracebacks.py", "", LOG),
+    ("/engine/recovery.py", "", "retries"),
+    ("/engine/deadletters.py", "", "dead letters"),
     ("/transport/librdkafka/consumer.py", ".poll(", _POLL),
     ("/transport/librdkafka/consumer.py", ".consume(", _POLL),
     ("/transport/librdkafka/consumer.py", "", _SPLIT),
     ("/engine/lanes.py", "decode", _DECODE),
     ("/engine/lanes.py", "values", _DECODE),
-    ("/engine/calling.py", "", _CALL),
-    ("/engine/handling.py", "", _CALL),
+    ("/engine/calling.py", "", CALL),
+    ("/engine/handling.py", "", CALL),
     ("/bench/", "gc.", None),  # once, when the app is ready
     ("/bench/", "", _HANDLER),
     ("/engine/delivery.py", "", _PRODUCE),
@@ -42,7 +50,7 @@ _STAGES = (
     ("/transport/librdkafka/producer.py", "", _PRODUCE),
     ("/codecs/", "", _PRODUCE),
     ("/fastkafka/routing.py", "", _PRODUCE),
-    ("/engine/", "", "dispatch, slices, offsets"),
+    ("/engine/", "", DISPATCH),
     ("/asyncio/", "", _LOOP),
     ("selectors.py", "", _LOOP),
 )
@@ -58,19 +66,23 @@ NOT_OURS = (*NEEDED, _HANDLER)
 
 
 def profile(session: Session) -> list[Row]:
-    """Profile a run of both works; each a row with shares by stage."""
+    """Profile a run of each of three works; each a row with shares by stage."""
     if not session.has(FASTKAFKA):
         return []
     ours = named(FASTKAFKA)
     rows = []
-    for work, produces in (("consume", False), ("consume-produce", True)):
+    for work, options in (
+        ("consume", {}),
+        ("consume-produce", {}),
+        ("failures", {"every": failures.EVERY}),
+    ):
         records = session.share(ours, work)
-        run = partial(_run, session, work, records, produces)
+        run = partial(_run, session, work, records, options)
         rows.append((row("profile", ours, work, records), run))
     return session.alternate(rows, most=1)
 
 
-def _run(session: Session, work: str, records: int, produces: bool) -> Run:
+def _run(session: Session, work: str, records: int, options: Mapping[str, int]) -> Run:
     spy = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which(
         "py-spy"
     )
@@ -85,7 +97,8 @@ def _run(session: Session, work: str, records: int, produces: bool) -> Run:
         ]
         run = session.run(
             *(ours, work, session.topic(records), records),
-            produces=produces,
+            produces=work == "consume-produce",
+            options=options,
             before=before,
         )
         return {**run, "stages": stages(stacks.read_text())}

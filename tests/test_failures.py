@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import re
 import struct
+import weakref
 from collections import Counter
 from typing import Any
 
@@ -204,6 +206,33 @@ async def test_every_failure_is_one_log_record_with_the_place_and_the_traceback(
 
 
 # Dead letters.
+
+
+async def test_an_error_keeps_nothing_alive_that_came_with_its_record() -> None:
+    """It stood in our own frames, and they in its traceback: only the collector of
+    garbage could part them, and with each failure a whole slice stayed in memory."""
+    broker = orders()
+    app = shop(broker)
+    seen = []
+
+    @app.consumes(topic="orders")
+    async def on_orders(order: Order) -> None:
+        seen.append(weakref.ref(order))
+        if order.id == 5:
+            raise ValueError(order.id)
+
+    async with app:
+        await broker.idle()
+        gc.disable()
+        try:
+            for number in range(10):
+                broker.produce("orders", order(number))
+            await broker.idle()
+        finally:
+            gc.enable()
+        assert len(seen) == 24
+        alive = {one.id for ref in seen[12:] if (one := ref()) is not None}
+        assert alive <= {5}  # which pytest keeps with the log record
 
 
 async def test_what_keeps_failing_is_parked_with_its_bytes_and_the_reason() -> None:

@@ -18,6 +18,7 @@ from fastkafka.errors import (
 )
 from fastkafka.messages import Record
 from fastkafka.policies import FailureHook, OnFailure, Retry
+from fastkafka.tracebacks import user_frames
 
 
 class Action(Enum):
@@ -104,7 +105,7 @@ def decoding_error(record: Record, cause: Exception) -> DecodingError:
         offset=record.offset(),
     )
     if codecs.is_mistake(cause):
-        error.__cause__ = cause  # for its traceback
+        error.__cause__ = _without_our_frames(cause)  # for its traceback
     return error
 
 
@@ -126,5 +127,15 @@ def handler_error(record: Record, cause: BaseException, *, who: str) -> RecordEr
         partition=record.partition(),
         offset=record.offset(),
     )
-    error.__cause__ = cause
+    error.__cause__ = _without_our_frames(cause)
     return error
+
+
+def _without_our_frames(cause: BaseException) -> BaseException:
+    """Let an error keep the user's frames only.
+
+    Ours say nothing, and would keep alive what was decoded together with the record:
+    the error is in them, and they are in its traceback.
+    """
+    cause.__traceback__ = user_frames(cause) or cause.__traceback__
+    return cause

@@ -35,7 +35,7 @@ from fastkafka.routing import Handler
 SLICE_SECONDS = 0.005
 """For how long a slice may keep the event loop busy."""
 
-WAITING_SECONDS = 0.02
+WAITING_SECONDS = 0.05
 """How long one may take while the event loop does other things meanwhile."""
 
 LONGEST_SLICE = 128

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from statistics import median
 
 from bench.measure import Row, python_seconds
@@ -87,19 +88,22 @@ def _failures(results: Results) -> str | None:
         f"**Failing records**: each takes {each:,.0f} µs: three calls that raise, "
         "three log records with their tracebacks, and a dead letter with its headers "
         f"that is acknowledged. {most:,.0f} µs would be within the target"
-        + _of_the_logs(results, most)
+        + _where_failing_goes(results)
     )
 
 
-def _of_the_logs(results: Results, most: float) -> str:
+def _where_failing_goes(results: Results) -> str:
     profiled = results.find("profile", FASTKAFKA, "failures")
     if profiled is None:
         return "."
-    logs = _stage(profiled, profile.LOG) * failures.EVERY
-    if logs <= most:
-        return "; the profile below shows where they go."
+    logs, retries, letters = (
+        _stage(profiled, stage) * failures.EVERY
+        for stage in (profile.LOG, profile.RETRIES, profile.DEAD_LETTERS)
+    )
     return (
-        f", and the log records alone take {logs:,.0f} µs in the profile below. Who "
+        f". In the profile below the log records take {logs:,.0f} µs, what decides "
+        f"about retries {retries:,.0f}, dead letters {letters:,.0f}; the rest is the "
+        "calls, and the slices and the turns of the event loop that are theirs. Who "
         "fails that often and does not want to read why sets the level of "
         "`fastkafka.engine.recovery`."
     )
@@ -134,6 +138,22 @@ def _start(results: Results) -> str | None:
     )
 
 
+def _scaling(work: str, what: str, results: Results) -> str | None:
+    ours, bare = (
+        [row.cpu for row in results.of(work) if row.contender == who and row.cpu]
+        for who in (FASTKAFKA, BARE)
+    )
+    if not ours or not bare:
+        return None
+    return (
+        f"**More {what}**: from the fewest to the most of them, a record takes "
+        f"{ours[-1] - ours[0]:+.2f} µs of CPU in FastKafka and "
+        f"{bare[-1] - bare[0]:+.2f} µs in the bare loop: records come in more and "
+        "smaller pieces. What the bare loop pays too is the client's, and the "
+        "machine's, whose noise is in both."
+    )
+
+
 _EXPLANATIONS: dict[str, Callable[[Results], str | None]] = {
     "consume": _consume,
     "consume-produce": _produce,
@@ -141,6 +161,8 @@ _EXPLANATIONS: dict[str, Callable[[Results], str | None]] = {
     "latency": _latency,
     "start": _start,
     "failures": _failures,
+    "handlers": partial(_scaling, "handlers", "functions"),
+    "partitions": partial(_scaling, "partitions", "partitions"),
 }
 
 

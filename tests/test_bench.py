@@ -320,7 +320,7 @@ def test_what_stands_between_a_miss_and_its_target_is_in_figures_of_the_run(
 def test_what_consuming_costs_is_told_by_threads_and_stages() -> None:
     of_ours = {"python 1": 0.003, "python 2": 0.001, "rdk:main 3": 5.0}
     stages = {"dispatch, slices, offsets": 0.25, "call the handler": 0.25}
-    logs = {"log records, with their tracebacks": 0.5}
+    logs = {"log records, with their tracebacks": 0.5, "dead letters": 0.25}
     found = found_of(
         measured("consume", "fastkafka", threads=of_ours),
         measured("consume", "bare", threads={"python 1": 0.002}),
@@ -333,10 +333,15 @@ def test_what_consuming_costs_is_told_by_threads_and_stages() -> None:
             for case in ("100/s", "1,000/s")
             for who, p50 in (("bare", 1.0), ("fastkafka", 1.25))
         ),
+        *(
+            measured("partitions", who, case, cpu_seconds=cpu)
+            for who, costs in (("bare", (2.0, 3.0)), ("fastkafka", (2.0, 2.5)))
+            for case, cpu in zip(("1", "200"), costs, strict=True)
+        ),
     )
 
-    consuming, latency, failing = misses.misses(
-        found, {"consume", "latency", "failures"}
+    consuming, latency, failing, partitions = misses.misses(
+        found, {"consume", "latency", "failures", "partitions"}
     )
 
     assert "polls, 4.00 µs for each record, in the bare loop its only one, 2.00" in (
@@ -344,7 +349,9 @@ def test_what_consuming_costs_is_told_by_threads_and_stages() -> None:
     )
     assert "is 2.00 µs of it" in consuming
     assert "the median is 0.25 ms at 100/s and 0.25 ms at 1,000/s above" in latency
-    assert "; the profile below shows where they go." in failing, "logs are the least"
+    assert "the log records take 200 µs" in failing
+    assert "about retries 0, dead letters 100;" in failing
+    assert "takes +500.00 µs of CPU in FastKafka and +1000.00 µs in" in partitions
 
 
 def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:

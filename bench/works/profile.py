@@ -28,14 +28,15 @@ CALL = "call the handler"
 _PRODUCE = "deliver: outputs, their acknowledgements, the scope of a slice"
 _LOOP = "the event loop"
 LOG = "log records, with their tracebacks"
+RETRIES, DEAD_LETTERS = "retries", "dead letters"
 DISPATCH = "dispatch, slices, offsets"
 
 _STAGES = (
     # Part of the file's path, part of the line that runs, stage.
     ("/logging/", "", LOG),
     ("/fastkafka/tracebacks.py", "", LOG),
-    ("/engine/recovery.py", "", "retries"),
-    ("/engine/deadletters.py", "", "dead letters"),
+    ("/engine/recovery.py", "", RETRIES),
+    ("/engine/deadletters.py", "", DEAD_LETTERS),
     ("/transport/librdkafka/consumer.py", ".poll(", _POLL),
     ("/transport/librdkafka/consumer.py", ".consume(", _POLL),
     ("/transport/librdkafka/consumer.py", "", _SPLIT),

@@ -160,15 +160,13 @@ def _memory(results: Results) -> Iterator[Check]:
 
 
 def growth_of(row: Row) -> float | None:
-    """Return how much memory grew from the second quarter of a run to the last.
-
-    The highest of each are compared: in between, it goes up and down with the garbage.
-    """
+    """Return how much memory grew from the second quarter of a run to the last."""
     samples = [size for _, size in row.runs[0].get("samples", ())]
     if len(samples) < _SAMPLES:
         return None
     quarter = len(samples) // 4
-    early, late = max(samples[quarter : 2 * quarter]), max(samples[-quarter:])
+    early = sorted(samples[quarter : 2 * quarter])[quarter // 2]
+    late = sorted(samples[-quarter:])[quarter // 2]
     return float(late / early - 1)
 
 

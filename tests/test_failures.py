@@ -205,9 +205,6 @@ async def test_every_failure_is_one_log_record_with_the_place_and_the_traceback(
         assert trace.tb_frame.f_code.co_name == "on_orders"
 
 
-# Dead letters.
-
-
 async def test_an_error_keeps_nothing_alive_that_came_with_its_record() -> None:
     """It stood in our own frames, and they in its traceback: only the collector of
     garbage could part them, and with each failure a whole slice stayed in memory."""
@@ -233,6 +230,9 @@ async def test_an_error_keeps_nothing_alive_that_came_with_its_record() -> None:
         assert len(seen) == 24
         alive = {one.id for ref in seen[12:] if (one := ref()) is not None}
         assert alive <= {5}  # which pytest keeps with the log record
+
+
+# Dead letters.
 
 
 async def test_what_keeps_failing_is_parked_with_its_bytes_and_the_reason() -> None:

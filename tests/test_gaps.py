@@ -44,6 +44,17 @@ class Shop:
         self.go_on.clear()
 
 
+async def committed_while_inside(
+    shop: Shop, broker: MemoryBroker, order: int
+) -> dict[int, int]:
+    """Let the call that waits end; return what is committed while *order* waits."""
+    shop.let_go(waits_at=order)
+    await shop.inside.wait()
+    broker.advance(5.0)
+    await asyncio.sleep(0.01)
+    return broker.committed("shop", "orders")
+
+
 def fill(broker: MemoryBroker, orders: range) -> None:
     for order in orders:
         broker.produce("orders", b"%d" % order)
@@ -107,11 +118,7 @@ async def test_what_was_in_work_of_the_old_topic_is_not_committed_in_the_new_one
         make_again(broker)
         await asyncio.sleep(0.01)
         assert "made_again" in [event.kind for event in shop.events]
-        shop.let_go(waits_at=NEW[0])
-        await shop.inside.wait()
-        broker.advance(5.0)
-        await asyncio.sleep(0.01)
-        assert broker.committed("shop", "orders").get(0, 0) == 0
+        assert await committed_while_inside(shop, broker, NEW[0]) == {0: 0}
         shop.let_go()
         await broker.idle()
         broker.advance(5.0)
@@ -181,11 +188,7 @@ async def test_what_a_new_leader_has_lost_is_no_reason_to_skip_what_it_has() -> 
         broker.truncate("orders", 0, end=2)
         await asyncio.sleep(0.01)
         assert [event.offset for event in shop.events if event.kind == "gap"] == [0]
-        shop.let_go(waits_at=0)
-        await shop.inside.wait()
-        broker.advance(5.0)
-        await asyncio.sleep(0.01)
-        assert broker.committed("shop", "orders") == {0: 0}
+        assert await committed_while_inside(shop, broker, 0) == {0: 0}
         fill(broker, NEW)
         shop.let_go()
         await broker.idle()

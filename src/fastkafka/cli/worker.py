@@ -178,9 +178,16 @@ class StopSignal:
         Python waits for the thread of a handler that hangs, and cannot end it. This
         timer can, whatever else hangs, and prints where that is.
         """
-        if not self._has_deadline:
-            self._has_deadline = True
+        if self._has_deadline:
+            return
+        self._has_deadline = True
+        # Its thread is to get no signal, not even before it blocks them itself: one
+        # that another thread gets does not interrupt what blocks this one.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
             faulthandler.dump_traceback_later(self._timeout + GRACE, exit=True)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def _listen(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):

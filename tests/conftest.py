@@ -63,6 +63,8 @@ def pytest_collection_modifyitems(
 
 TOGETHER = {
     "tests/cli/test_ctl_command.py": "a run that is controlled",
+    "tests/cli/test_dev.py": "an app that is developed",
+    "tests/cli/test_probes_of_a_run.py": "a run that is probed",
     "tests/compat/test_clusters.py": "guides",
     "tests/compat/test_encoding.py": "guides",
     "tests/compat/test_hello.py": "greetings",

@@ -73,6 +73,8 @@ def test_a_container_is_started_asked_for_topics_and_stopped(
     with broker as servers:
         assert servers == broker.bootstrap_servers == f"127.0.0.1:{port}"
         assert broker.is_started
+        with pytest.raises(ConfigError, match="it runs already, at '127"):
+            broker.start()
 
     assert not broker.is_started
     image = "docker.redpanda.com/redpandadata/redpanda:v24.3.1"
@@ -179,8 +181,7 @@ def test_without_docker_it_says_so(
         LocalRedpandaBroker().start()
 
 
-def test_misuse_is_one_sentence(docker: Docker, port: int) -> None:
-    broker = LocalRedpandaBroker(listener_port=port)
+def test_misuse_is_one_sentence() -> None:
     with pytest.raises(
         ConfigError,
         match=r"^LocalRedpandaBroker: `topics` is the string 'orders'\. "
@@ -192,6 +193,4 @@ def test_misuse_is_one_sentence(docker: Docker, port: int) -> None:
         match=r"^LocalRedpandaBroker: it does not run\. Call `start\(\)`, or use it "
         r"as a context manager\.$",
     ):
-        _ = broker.bootstrap_servers
-    with broker, pytest.raises(ConfigError, match="it runs already, at '127"):
-        broker.start()
+        _ = LocalRedpandaBroker().bootstrap_servers

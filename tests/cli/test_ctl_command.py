@@ -43,7 +43,7 @@ async def audit(number: int):
 
 
 class Shop:
-    """A run of two workers with a page, that wants a token if it is given one."""
+    """A run of two workers with a page, that wants a token."""
 
     def __init__(self, folder: Path, servers: str) -> None:
         (folder / "shop.py").write_text(SHOP)
@@ -95,12 +95,11 @@ class Shop:
 
 
 @contextmanager
-def running(folder: Path, token: str | None = TOKEN) -> Iterator[Shop]:
+def running(folder: Path) -> Iterator[Shop]:
     """Run a shop on a broker of its own; the token is in the environment meanwhile."""
     broker = EmbeddedBroker({"orders": 4})
     with pytest.MonkeyPatch.context() as patch, broker as servers:
-        if token is not None:
-            patch.setenv("FASTKAFKA_HTTP_TOKEN", token)
+        patch.setenv("FASTKAFKA_HTTP_TOKEN", TOKEN)
         started = Shop(folder, servers)
         yield started
         started.command.process.kill()

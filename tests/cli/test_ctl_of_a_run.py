@@ -1,4 +1,4 @@
-"""`fastkafka ctl` and what becomes of a pause: workers that die, tokens, reloads."""
+"""`fastkafka ctl` and what becomes of a pause when workers die."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fastkafka.cli.controlling import Server
 from fastkafka.testing import mock_cluster
 from tests.cli.test_ctl_command import Shop, running
-from tests.cli.test_dev import Developing
 from tests.cli.test_http import until
-from tests.tools.commands import Ended, fastkafka
 
 
 @pytest.fixture
@@ -56,42 +53,3 @@ def test_a_function_of_several_workers_is_paused_and_stays_so_when_one_dies(
     assert (ended.out, ended.err, ended.code) == ("`on_orders` goes on.\n", "", 0)
     until(lambda: shop.handled(*everywhere) == 20)
     until(lambda: shop.committed(*everywhere) == dict.fromkeys(everywhere, 5))
-
-
-def test_without_a_token_it_can_be_seen_but_not_controlled(tmp_path: Path) -> None:
-    with running(tmp_path, token=None) as shop:
-        assert shop.ctl("status").lines[0].split()[:3] == ["Function", "Group", "Order"]
-        ended = shop.ctl("pause", "on_orders")
-
-    assert (ended.code, ended.err) == (
-        2,
-        "Sending, replaying and controlling are switched off here. Start the app with "
-        "`FASTKAFKA_HTTP_TOKEN` set, and give it here, too; or use `fastkafka dev`.\n",
-    )
-
-
-def test_dev_is_controlled_without_a_token_also_after_a_reload(
-    tmp_path: Path,
-) -> None:
-    started = Developing(tmp_path)
-
-    def ctl(*arguments: str) -> Ended:
-        return fastkafka("ctl", *arguments, "--url", started.address)
-
-    def paused() -> bool:
-        return any(one["paused"] for one in Server(started.address).get()["functions"])
-
-    try:
-        assert ctl("pause", "on_orders").code == 0
-        until(paused)
-        started.send(1)
-        text = started.file.read_text()
-        started.edit(text.replace("first handled", "then handled"))
-        # A new run knows of no pause.
-        started.command.wait_for(r"^\[\d+\]: then (handled 1)")
-        until(lambda: ctl("pause", "on_orders").code == 0)
-        until(paused)
-        assert ctl("resume", "on_orders").code == 0
-    finally:
-        started.command.press_ctrl_c()
-        assert started.command.end() == 0

@@ -1,4 +1,7 @@
-"""`fastkafka dev` as a user has it: a broker, a page, a new start for each change."""
+"""`fastkafka dev` as a user has it: a broker, a page, a new start for each change.
+
+Some tests share one, and run in one process one after another: see `TOGETHER`.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,13 @@ from typing import Any
 
 import pytest
 
+from fastkafka.cli.controlling import Server
 from fastkafka.cli.dev import free_port
 from fastkafka.cli.reload import check_watchfiles
 from fastkafka.errors import ConfigError
+from tests.cli.test_http import until
 from tests.cli.test_run import Command
+from tests.tools.commands import Ended, fastkafka
 
 APP = """
 from pydantic import BaseModel
@@ -73,30 +79,17 @@ class Developing:
         self.ask("topics/orders/records", {"value": json.dumps({"id": number})})
 
 
-@pytest.fixture
-def developing(tmp_path: Path) -> Iterator[Developing]:
-    """A running `fastkafka dev`."""
-    started = Developing(tmp_path)
-    yield started
-    if started.command.process.poll() is None:
-        started.command.press_ctrl_c()
-    started.command.end()
-
-
-def test_a_change_starts_the_app_again_where_its_group_was_until_sigterm_ends_it(
-    developing: Developing,
-) -> None:
-    command = developing.command
-    developing.send(1)
-    command.wait_for(r"first handled 1$")
-    developing.edit(APP.replace("first handled", "then handled"))
-    command.wait_for(r"^Changed shop\.py: ready again after ")
-    developing.send(2)
-    command.wait_for(r"then handled 2$")
-    assert "then handled 1" not in command.out
-    assert developing.ask("app")["mode"] == "dev"
-    command.signal(signal.SIGTERM)
-    assert command.end() == 0
+@pytest.fixture(scope="module")
+def developing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Developing]:
+    """A `fastkafka dev` that runs until it gets a SIGTERM."""
+    started = Developing(tmp_path_factory.mktemp("developing"))
+    try:
+        yield started
+        started.command.signal(signal.SIGTERM)
+        assert started.command.end() == 0
+    finally:
+        started.command.process.kill()
+        started.command.end()
 
 
 def test_each_event_is_one_line_and_only_the_last_failure_says_where(
@@ -113,9 +106,45 @@ def test_each_event_is_one_line_and_only_the_last_failure_says_where(
     assert "fastkafka/engine/lanes.py" not in command.out
 
 
-def test_what_cannot_be_imported_is_shown_until_it_can_or_ctrl_c_ends_it(
+def test_a_change_starts_the_app_again_where_its_group_was(
     developing: Developing,
 ) -> None:
+    command = developing.command
+    developing.send(1)
+    command.wait_for(r"first handled 1$")
+    developing.edit(APP.replace("first handled", "then handled"))
+    command.wait_for(r"^Changed shop\.py: ready again after ")
+    developing.send(2)
+    command.wait_for(r"then handled 2$")
+    assert "then handled 1" not in command.out
+    assert developing.ask("app")["mode"] == "dev"
+
+
+def test_it_is_controlled_without_a_token_also_after_a_reload(
+    developing: Developing,
+) -> None:
+    def ctl(*arguments: str) -> Ended:
+        return fastkafka("ctl", *arguments, "--url", developing.address)
+
+    def paused() -> bool:
+        functions = Server(developing.address).get()["functions"]
+        return any(one["paused"] for one in functions)
+
+    assert ctl("pause", "on_orders").code == 0
+    until(paused)
+    developing.send(4)
+    developing.edit(APP.replace("first handled", "at last handled"))
+    # A new run knows of no pause.
+    developing.command.wait_for(r"^\[\d+\]: at last (handled 4)")
+    until(lambda: ctl("pause", "on_orders").code == 0)
+    until(paused)
+    assert ctl("resume", "on_orders").code == 0
+
+
+def test_what_cannot_be_imported_is_shown_until_it_can_or_ctrl_c_ends_it(
+    tmp_path: Path,
+) -> None:
+    developing = Developing(tmp_path)
     command = developing.command
     developing.edit(APP + "\nimport nothing_like_that\n")
     command.wait_for(r"^(Could not import module \"shop\")\. It raised ", on="err")

@@ -26,6 +26,7 @@ from fastkafka.testing import EmbeddedBroker
 from tests.cli.test_run import APP, Command, run
 from tests.clients import WAIT_SECONDS, produce
 from tests.snapshots import problem, snapshot
+from tests.tools.commands import fastkafka
 
 CONSUMER = """
 @app.consumes(topic="orders", auto_commit_interval_ms=100)
@@ -127,6 +128,13 @@ def test_one_port_serves_all_workers_whoever_dies(
     assert 'fastkafka_live{worker="1"} 1.0' in text
     assert 'fastkafka_live{worker="2"} 1.0' in text
     assert json.loads(server.get("/asyncapi.json")[1])["info"]["title"] == "Shop"
+    assert fastkafka("ctl", "status", "--url", url).code == 0
+    without_token = fastkafka("ctl", "pause", "on_orders", "--url", url)
+    assert (without_token.code, without_token.err) == (
+        2,
+        "Sending, replaying and controlling are switched off here. Start the app with "
+        "`FASTKAFKA_HTTP_TOKEN` set, and give it here, too; or use `fastkafka dev`.\n",
+    )
 
     # The web process dies: what was counted is known to the next one, which gets the
     # connections that waited.

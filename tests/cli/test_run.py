@@ -408,25 +408,6 @@ def test_an_unknown_broker_is_one_line(start: Start) -> None:
     )
 
 
-def test_a_placeholder_that_was_never_filled_in_is_one_line(start: Start) -> None:
-    command = start(
-        *run("--num-workers=3", "shop:app"),
-        app=APP.replace(
-            'title="Shop"',
-            'kafka_brokers={"localhost": '
-            '{"url": "<url_of_your_kafka_bootstrap_server>", "port": "9092"}}',
-        )
-        + CONSUMER,
-    )
-
-    assert command.end() == 1
-    assert command.err == (
-        "Broker 'localhost': `url` is still '<url_of_your_kafka_bootstrap_server>'. "
-        "Write the address of a Kafka broker. "
-        "To try without one: `--kafka-broker embedded`.\n"
-    )
-
-
 def test_no_broker_is_one_line(start: Start, unused_tcp_port: int) -> None:
     address = f"127.0.0.1:{unused_tcp_port}"
     command = start(

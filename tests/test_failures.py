@@ -616,6 +616,24 @@ async def test_a_handler_that_hangs_times_out_and_the_others_go_on() -> None:
     )
 
 
+async def test_a_timeout_of_the_handlers_own_is_not_taken_for_the_limit() -> None:
+    broker = orders(1)
+    app = shop(broker, handler_timeout=60, retry=Retry(attempts=1))
+
+    @app.consumes()
+    async def on_orders(order: Order) -> None:
+        raise TimeoutError("the bank is slow") from ConnectionError()
+
+    async with app:
+        await broker.idle()
+
+    [letter] = broker.messages("orders-dlt")
+    message = dict(letter.headers() or ())["kafka_dlt-exception-message"]
+    assert message == (
+        b"orders[0]@0: `on_orders` failed: TimeoutError('the bank is slow')"
+    )
+
+
 # Batches.
 
 

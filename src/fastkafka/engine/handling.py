@@ -117,12 +117,13 @@ class Handling:
         handle, outbox = self._choose_untimed(), self._outbox
         step = len(messages) if self._plan.batch else 1
         for at in range(0, len(messages), step or 1):
+            limit = asyncio.timeout(seconds)
             try:
-                async with asyncio.timeout(seconds):
+                async with limit:
                     await handle(messages[at : at + step], records[at : at + step])
-            except TimeoutError as late:
-                if late.__cause__ is None:
-                    raise
+            except TimeoutError:
+                if not limit.expired():
+                    raise  # the handler's own
                 raise TimeoutError(f"it took longer than {seconds:g} s") from None
             if outbox.cut:
                 return

@@ -15,16 +15,11 @@ from functools import cached_property, partial
 from types import TracebackType
 from typing import Any, TypeVar, Unpack, cast
 
-from fastkafka import codecs, original, params
+from fastkafka import codecs, params
 from fastkafka import lifespan as lifespans
 from fastkafka import settings as client_settings
 from fastkafka.benchmark import Throughput, benchmarked
-from fastkafka.brokers import (
-    DEFAULT_NAME,
-    BrokersSpec,
-    KafkaBroker,
-    declared,
-)
+from fastkafka.brokers import DEFAULT_NAME, BrokersSpec, KafkaBroker, declared
 from fastkafka.engine.control import Control
 from fastkafka.engine.door import Door
 from fastkafka.engine.supervisor import BackgroundTask, Supervisor
@@ -33,6 +28,7 @@ from fastkafka.info import check_contact, check_redact, check_texts, default_gro
 from fastkafka.lifespan import Lifespan
 from fastkafka.observe.events import Listener
 from fastkafka.observe.snapshot import Snapshot
+from fastkafka.original import PrivateNames
 from fastkafka.policies import OnFailure, Retry, check_seconds
 from fastkafka.router import Router, argument_names
 from fastkafka.routing import ConsumerRoute, Order, ProducerRoute, check_topic
@@ -52,7 +48,7 @@ default_transport: Callable[[], Transport] = LibrdkafkaTransport
 """What apps connect by that were given no transport; `InMemoryBroker` changes it."""
 
 
-class FastKafka(Router):
+class FastKafka(PrivateNames, Router):
     """A Kafka service: functions that consume and functions that produce.
 
     Args:
@@ -141,13 +137,9 @@ class FastKafka(Router):
         self.contact = contact
         self.root_path = root_path
         self.lifespan = lifespan
-        where = "FastKafka"
-        self.shutdown_timeout = check_seconds(
-            "shutdown_timeout", shutdown_timeout, where=where
-        )
-        self.revoke_timeout = check_seconds(
-            "revoke_timeout", revoke_timeout, where=where
-        )
+        seconds = partial(check_seconds, where="FastKafka")
+        self.shutdown_timeout = seconds("shutdown_timeout", shutdown_timeout)
+        self.revoke_timeout = seconds("revoke_timeout", revoke_timeout)
         self.redact = check_redact(redact)
         self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
         """For tests: dependencies and what is called instead of them."""
@@ -284,14 +276,6 @@ class FastKafka(Router):
         """Return what each lane does at this moment, a line for each, for people."""
         members = () if self._running is None else self._running.members
         return [line for member in members for line in member.lanes()]
-
-    # What tests of old apps read.
-    _kafka_config = property(
-        lambda self: original.kafka_config(self._settings, self._choice.name)
-    )
-    _kafka_brokers = property(lambda self: original.kafka_brokers(self.brokers))
-    _consumers_store = property(lambda self: original.store(self.consumers))
-    _producers_store = property(lambda self: original.store(self.producers))
 
     # Watching.
 

@@ -46,3 +46,14 @@ def store(
             found[f"{topic}_{counts[topic]}"] = route
             counts[topic] += 1
     return found
+
+
+class PrivateNames:
+    """The names by which tests read them; a base of `FastKafka`."""
+
+    _kafka_config = property(
+        lambda self: kafka_config(self._settings, self._choice.name)
+    )
+    _kafka_brokers = property(lambda self: kafka_brokers(self.brokers))
+    _consumers_store = property(lambda self: store(self.consumers))
+    _producers_store = property(lambda self: store(self.producers))

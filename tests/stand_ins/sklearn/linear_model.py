@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 
 class LogisticRegression:
     """Predicts the species of the flower that is nearest."""
 
     def __init__(self, **settings: Any) -> None:
-        self._seen: Any = None
+        self._seen: list[tuple[Sequence[float], int]] = []
 
-    def fit(self, measures: Any, species: Any) -> LogisticRegression:
+    def fit(
+        self, measures: Sequence[Sequence[float]], species: Sequence[int]
+    ) -> LogisticRegression:
         """Learn them by heart."""
-        self._seen = measures, species
+        self._seen = list(zip(measures, species, strict=True))
         return self
 
-    def predict(self, flowers: Any) -> Any:
+    def predict(self, flowers: Sequence[Sequence[float]]) -> list[int]:
         """Return the species of each flower."""
-        measures, species = self._seen
-        distances = np.linalg.norm(measures[None] - np.array(flowers)[:, None], axis=2)
-        return species[distances.argmin(axis=1)]
+        return [
+            min(self._seen, key=lambda seen: math.dist(seen[0], flower))[1]
+            for flower in flowers
+        ]

@@ -12,6 +12,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from fastkafka.testing import EmbeddedBroker
+from tests.ports import unused_port
 
 # The processes that tests start share the machine with the other tests. Each model of
 # the guides would have its own threads spin on every core while it learns.
@@ -88,6 +89,12 @@ def pytest_xdist_make_scheduler(
     config: pytest.Config, log: Any
 ) -> LoadScopeScheduling | None:
     return Schedule(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """A port that nobody has and nobody gets."""
+    return unused_port()
 
 
 @pytest.fixture

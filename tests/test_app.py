@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -24,6 +23,7 @@ from fastkafka.testing.embedded import ApiKey
 from fastkafka.transport.librdkafka import connection
 from fastkafka.transport.memory import MemoryBroker
 from tests.clients import in_thread, produce, until
+from tests.ports import unused_port
 
 
 class Order(BaseModel):
@@ -492,6 +492,4 @@ async def test_an_app_cannot_be_started_twice(embedded: EmbeddedBroker) -> None:
 
 
 def _refusing_address() -> str:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{listener.getsockname()[1]}"
+    return f"127.0.0.1:{unused_port()}"

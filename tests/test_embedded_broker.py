@@ -23,6 +23,7 @@ from confluent_kafka import (
 from fastkafka.errors import ConfigError
 from fastkafka.testing import ApiKey, EmbeddedBroker
 from fastkafka.testing.mock_cluster import open_cluster
+from tests.ports import unused_port
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["classic", "consumer"])
 
@@ -96,18 +97,6 @@ def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def a_free_port() -> int:
-    """Return a port that is free, and whose neighbour is free too."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port: int = taken.getsockname()[1]
-            try:
-                socket.create_server(("127.0.0.1", port + 1)).close()
-            except OSError:
-                continue
-            return port
-
-
 @pytest.mark.parametrize("fixed", [False, True])
 def test_another_process_reads_what_this_one_wrote(fixed: bool) -> None:
     reader = """
@@ -121,7 +110,7 @@ print(m.topic(), m.partition(), m.offset(), m.value())
 c.close()
 """
     with EmbeddedBroker(
-        {"orders": 2}, port=a_free_port() if fixed else None
+        {"orders": 2}, port=unused_port() if fixed else None
     ) as servers:
         assert send(producer(servers), "orders", b"one") == [None]
         other = run_python(reader, servers)
@@ -195,7 +184,7 @@ def test_members_share_the_partitions_and_take_over_from_one_that_leaves(
 
 
 def test_a_fixed_port_is_what_brokers_tell_clients() -> None:
-    port = a_free_port()
+    port = unused_port()
     with EmbeddedBroker(["orders"], brokers=2, port=port) as servers:
         assert servers == f"127.0.0.1:{port},127.0.0.1:{port + 1}"
         brokers = producer(servers).list_topics(timeout=10).brokers
@@ -232,7 +221,7 @@ def test_several_run_in_one_process_and_know_nothing_of_each_other() -> None:
 @pytest.mark.parametrize("fixed", [False, True])
 def test_clients_see_it_stop_and_can_go_on_when_it_starts_again(fixed: bool) -> None:
     errors: list[KafkaError] = []
-    broker = EmbeddedBroker(["orders"], port=a_free_port() if fixed else None)
+    broker = EmbeddedBroker(["orders"], port=unused_port() if fixed else None)
     servers = broker.start()
     client = producer(servers, error_cb=errors.append)
     send(client, "orders", b"one")
@@ -365,7 +354,7 @@ import gc, os, time
 from fastkafka.testing import EmbeddedBroker
 
 def use():
-    with EmbeddedBroker(["orders"], brokers=2, port={a_free_port()}):
+    with EmbeddedBroker(["orders"], brokers=2, port={unused_port()}):
         pass
     EmbeddedBroker(["orders"]).start()
     gc.collect()

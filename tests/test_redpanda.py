@@ -51,11 +51,8 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Docker:
 
 
 @pytest.fixture
-def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
+def port(unused_tcp_port: int) -> int:
+    return unused_tcp_port
 
 
 def test_a_container_is_started_asked_for_topics_and_stopped(

@@ -81,9 +81,8 @@ def test_it_serves_clients_until_a_signal_and_ends_with_exit_code_0(
     ]
 
 
-def test_it_listens_at_the_port_that_was_asked_for() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+def test_it_listens_at_the_port_that_was_asked_for(unused_tcp_port: int) -> None:
+    port = unused_tcp_port
     with running_broker("--port", str(port)) as (_, at):
         assert at == f"127.0.0.1:{port}"
         brokers = Producer({"bootstrap.servers": at}).list_topics(timeout=10).brokers

@@ -108,9 +108,10 @@ def dev(
                 for name in topics:
                     if broker is not None and name not in known:
                         known.add(name)
-                        with contextlib.suppress(ConfigError):  # it exists already
+                        made.append(name)
+                        # Unless the app that is starting has had it made just now.
+                        with contextlib.suppress(ConfigError):
                             broker.create_topic(name)
-                            made.append(name)
                 if made:
                     say(f"Topics:  made {', '.join(made)}")
 

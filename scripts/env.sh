@@ -43,6 +43,8 @@ environment() {
     if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
         echo "Installing this checkout with [$extras] into .venv ..."
         "$python" -m pip install --disable-pip-version-check -q "$@" -e ".[$extras]"
+        # Else each process that starts first compiles all of it.
+        "$python" -m compileall -q src
         echo "$wanted" >"$stamp"
     fi
 }

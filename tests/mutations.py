@@ -623,9 +623,7 @@ def caught(mutation: Mutation) -> bool | None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "fastkafka"
-        shutil.copytree(
-            PACKAGE, copy
-        )  # with its bytecode, which saves most of the time
+        shutil.copytree(PACKAGE, copy)  # with its bytecode: that saves most of the time
         changed = original.replace(mutation.line, mutation.instead)
         (copy / mutation.file).write_text(changed)
         tests = [mutation.tests, *([SIMULATION] if mutation.simulated else [])]

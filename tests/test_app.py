@@ -23,7 +23,6 @@ from fastkafka.testing.embedded import ApiKey
 from fastkafka.transport.librdkafka import connection
 from fastkafka.transport.memory import MemoryBroker
 from tests.clients import in_thread, produce, until
-from tests.ports import unused_port
 
 
 class Order(BaseModel):
@@ -393,7 +392,7 @@ async def anything(message: int) -> None: ...
 
 
 async def test_no_broker_is_one_sentence_and_the_lifespan_is_left(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
 ) -> None:
     monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.5)
     left: list[bool] = []
@@ -405,7 +404,7 @@ async def test_no_broker_is_one_sentence_and_the_lifespan_is_left(
         finally:
             left.append(True)
 
-    address = _refusing_address()
+    address = f"127.0.0.1:{unused_tcp_port}"
     app = FastKafka(bootstrap_servers=address, title="Shop", lifespan=lifespan)
     app.consumes()(on_orders)
     app.produces()(to_orders)
@@ -489,7 +488,3 @@ async def test_an_app_cannot_be_started_twice(embedded: EmbeddedBroker) -> None:
     assert str(error.value) == (
         "The app 'Shop' runs already. Stop it before you start it."
     )
-
-
-def _refusing_address() -> str:
-    return f"127.0.0.1:{unused_port()}"

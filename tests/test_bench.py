@@ -440,14 +440,13 @@ def test_an_environment_that_cannot_be_made_says_why(
 
 def test_each_way_of_being_watched_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)  # no browser
-    monkeypatch.delitem(watched.CASES, "with --http")  # as the next two do
     said: list[str] = []
     with open_cluster(None, apache=False) as cluster:
         found = watched.measure(cluster, 2000, 1, said.append)
 
-    assert list(found) == ["without --http", "scraped", "viewed"]
+    assert list(found) == ["without --http", "with --http", "scraped", "viewed"]
     assert all(rate > 0 and cpu > 0 for rate, cpu in found.values())
-    assert len(said) == 3
+    assert len(said) == 4
 
 
 @pytest.mark.parametrize(

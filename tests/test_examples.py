@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.compat.guides import STAND_INS
 
 ROOT = Path(__file__).parents[1]
@@ -119,10 +121,11 @@ def test_the_demo_ends_by_itself_after_so_many_records() -> None:
     assert demo.returncode == 0
 
 
-def test_the_demo_runs_until_it_is_stopped() -> None:
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_runs_until_it_is_stopped(signum: signal.Signals) -> None:
     with process("demo.py", "--rate", "50", stand_ins=True) as demo:
         output = read_until(demo, "predicted")
-        demo.send_signal(signal.SIGINT)
+        demo.send_signal(signum)
         output += demo.communicate()[0]
 
     assert "Exiting, clearing model dict!" in output

@@ -120,9 +120,11 @@ def test_a_change_starts_the_app_again_where_its_group_was(
     assert developing.ask("app")["mode"] == "dev"
 
 
-def test_it_is_controlled_without_a_token_also_after_a_reload(
-    developing: Developing,
+def test_it_is_controlled_without_a_token_also_after_a_reload_until_ctrl_c_ends_it(
+    tmp_path: Path,
 ) -> None:
+    developing = Developing(tmp_path)
+
     def ctl(*arguments: str) -> Ended:
         return fastkafka("ctl", *arguments, "--url", developing.address)
 
@@ -130,15 +132,19 @@ def test_it_is_controlled_without_a_token_also_after_a_reload(
         functions = Server(developing.address).get()["functions"]
         return any(one["paused"] for one in functions)
 
-    assert ctl("pause", "on_orders").code == 0
-    until(paused)
-    developing.send(4)
-    developing.edit(APP.replace("first handled", "at last handled"))
-    # A new run knows of no pause.
-    developing.command.wait_for(r"^\[\d+\]: at last (handled 4)")
-    until(lambda: ctl("pause", "on_orders").code == 0)
-    until(paused)
-    assert ctl("resume", "on_orders").code == 0
+    try:
+        assert ctl("pause", "on_orders").code == 0
+        until(paused)
+        developing.send(1)
+        developing.edit(APP.replace("first handled", "then handled"))
+        # A new run knows of no pause.
+        developing.command.wait_for(r"^\[\d+\]: then (handled 1)")
+        until(lambda: ctl("pause", "on_orders").code == 0)
+        until(paused)
+        assert ctl("resume", "on_orders").code == 0
+    finally:
+        developing.command.press_ctrl_c()
+        assert developing.command.end() == 0
 
 
 def test_what_cannot_be_imported_is_shown_until_it_can_or_ctrl_c_ends_it(

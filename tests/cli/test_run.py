@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import re
 import signal
@@ -10,10 +11,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
+from fastkafka.cli.worker import StopSignal
 from tests.tools.commands import fastkafka
 
 CLEANUP = "Starting process cleanup, this may take a few seconds..."
@@ -408,6 +410,25 @@ def test_an_unknown_broker_is_one_line(start: Start) -> None:
     )
 
 
+def test_a_placeholder_that_was_never_filled_in_is_one_line(start: Start) -> None:
+    command = start(
+        *run("--num-workers=3", "shop:app"),
+        app=APP.replace(
+            'title="Shop"',
+            'kafka_brokers={"localhost": '
+            '{"url": "<url_of_your_kafka_bootstrap_server>", "port": "9092"}}',
+        )
+        + CONSUMER,
+    )
+
+    assert command.end() == 1
+    assert command.err == (
+        "Broker 'localhost': `url` is still '<url_of_your_kafka_bootstrap_server>'. "
+        "Write the address of a Kafka broker. "
+        "To try without one: `--kafka-broker embedded`.\n"
+    )
+
+
 def test_no_broker_is_one_line(start: Start, unused_tcp_port: int) -> None:
     address = f"127.0.0.1:{unused_tcp_port}"
     command = start(
@@ -511,6 +532,31 @@ def test_a_second_signal_ends_a_worker_in_the_foreground(start: Start) -> None:
     command.signal(signal.SIGTERM)
 
     assert command.end() == 128 + signal.SIGTERM
+
+
+def test_the_timer_of_a_stop_can_take_no_signal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A thread begins with the signals blocked that are when it is started."""
+    numbers = {signal.SIGINT, signal.SIGTERM}
+    blocked: list[set[int]] = []
+
+    def blocked_now() -> set[int]:
+        return signal.pthread_sigmask(signal.SIG_BLOCK, ()) & numbers
+
+    def start_timer(*_: Any, **__: Any) -> None:
+        blocked.append(blocked_now())
+
+    monkeypatch.setattr(faulthandler, "dump_traceback_later", start_timer)
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        StopSignal(1.0, repeat_kills=True).start_deadline()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    assert blocked == [numbers]
+    assert blocked_now() == set()
 
 
 def test_a_worker_in_the_foreground_says_what_is_wrong(start: Start) -> None:

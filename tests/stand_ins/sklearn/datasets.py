@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Array(list[Any]):
-    """As much of NumPy's as is needed; importing that takes as long as Pydantic."""
+    """As much of NumPy's as is needed; importing that takes longer than Pydantic."""
 
     def tolist(self) -> list[Any]:
         return list(self)
